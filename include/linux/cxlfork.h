@@ -12,6 +12,7 @@
 
 #include <linux/cleanup.h>
 #include <linux/refcount.h>
+#include <linux/mm_types.h>
 #include <linux/types.h>
 #include <uapi/linux/cxlfork.h>
 #include <uapi/linux/cxlfork_format.h>
@@ -33,7 +34,6 @@ struct cxlfork_pool;
  * @uid:	owner (init_user_ns)
  * @gid:	group (init_user_ns)
  * @mode:	permission bits
- * @phys_base:	base its writer had
  *
  * Allocated and freed by the pool.  Local memory: checked copies of what the
  * directory entry said.
@@ -126,5 +126,77 @@ void cxlfork_unregister_pool(struct cxlfork_pool *pool);
 int cxlfork_guard(struct cxlfork_pool *pool, u32 extent, u32 nr, bool readonly);
 struct cxlfork_pool *cxlfork_pool_get(int fd);
 void cxlfork_pool_put(struct cxlfork_pool *pool);
+
+/*
+ * mm/cxlfork: leaves and the pages they map
+ */
+
+struct cxlfork_template;
+
+/**
+ * struct cxlfork_mm - what an address space with CXL pages holds
+ * @template:	the open checkpoint; a counted reference
+ * @leaves_shared: PMDs that point at a shared leaf now
+ * @unshared:	leaves that were copied because something was to be written
+ * @cow:	CXL pages that a write copied
+ * @gup:	CXL pages that a pin or a remote access copied
+ */
+struct cxlfork_mm {
+	struct cxlfork_template	*template;
+	atomic_long_t		leaves_shared;
+	atomic_long_t		unshared;
+	atomic_long_t		cow;
+	atomic_long_t		gup;
+};
+
+/**
+ * struct cxlfork_space - where the entries of an image's leaves may point
+ * @image_base:	physical base of the region that the leaves were made for
+ * @host_base:	physical base of the region here
+ * @size:	bytes of the region
+ * @extents:	bitmap of the extents that belong to the image
+ */
+struct cxlfork_space {
+	phys_addr_t	image_base;
+	phys_addr_t	host_base;
+	u64		size;
+	unsigned long	*extents;
+};
+
+/**
+ * struct cxlfork_chunk - the pages that 2 MiB of addresses map
+ * @page:	page of each PTE, or NULL; a reference is held but on CXL pages
+ * @young:	the PTE's accessed bit
+ * @dirty:	the PTE's dirty bit
+ * @absent:	not present, but not empty either (swapped out, migrating)
+ * @nr:		how many of @page are set, or (when only counting) would be
+ */
+struct cxlfork_chunk {
+	struct page	*page[CXLFORK_LEAF_ENTRIES];
+	DECLARE_BITMAP(young, CXLFORK_LEAF_ENTRIES);
+	DECLARE_BITMAP(dirty, CXLFORK_LEAF_ENTRIES);
+	DECLARE_BITMAP(absent, CXLFORK_LEAF_ENTRIES);
+	unsigned int	nr;
+};
+
+int cxlfork_mm_init(struct mm_struct *mm, struct cxlfork_template *template);
+int cxlfork_attach_leaf(struct mm_struct *mm, unsigned long addr, phys_addr_t table);
+int cxlfork_copy_leaf(struct mm_struct *mm, unsigned long addr, const u64 *table);
+u64 cxlfork_make_entry(unsigned long pfn, pgprot_t prot, bool young);
+int cxlfork_check_entries(const struct cxlfork_space *space, const u64 *src,
+			  u64 *dst, unsigned int first, unsigned int end,
+			  pgprot_t prot);
+int cxlfork_collect(struct vm_area_struct *vma, unsigned long start,
+		    unsigned long end, struct cxlfork_chunk *chunk);
+long cxlfork_count(struct vm_area_struct *vma, unsigned long start,
+		   unsigned long end);
+void cxlfork_chunk_release(struct cxlfork_chunk *chunk);
+
+/*
+ * kernel/cxlfork: a checkpoint that is open on this host
+ */
+void cxlfork_template_hold(struct cxlfork_template *template);
+void cxlfork_template_put(struct cxlfork_template *template);
+u64 cxlfork_template_id(const struct cxlfork_template *template);
 
 #endif /* _LINUX_CXLFORK_H */

@@ -401,6 +401,8 @@ struct cxlfork_vma {
  * @fs_uuid:	its UUID, or zero
  * @verity:	fs-verity digest, or zero
  * @verity_len:	its length, or 0
+ * @build_id:	GNU build id of an ELF file, or zero
+ * @build_id_len: its length, or 0
  */
 struct cxlfork_file {
 	__le32	path;
@@ -413,6 +415,8 @@ struct cxlfork_file {
 	__le64	fs_magic;
 	__u8	fs_uuid[16];
 	__u8	verity[64];
+	__u8	build_id[20];
+	__le32	build_id_len;
 };
 
 enum cxlfork_fd_kind {
@@ -501,7 +505,7 @@ CXLFORK_ASSERT_SIZE(struct cxlfork_image, 4096);
 CXLFORK_ASSERT_SIZE(struct cxlfork_task, 296);
 CXLFORK_ASSERT_SIZE(struct cxlfork_mm_state, 632);
 CXLFORK_ASSERT_SIZE(struct cxlfork_vma, 40);
-CXLFORK_ASSERT_SIZE(struct cxlfork_file, 128);
+CXLFORK_ASSERT_SIZE(struct cxlfork_file, 152);
 CXLFORK_ASSERT_SIZE(struct cxlfork_fd, 48);
 CXLFORK_ASSERT_SIZE(struct cxlfork_sigaction, 32);
 CXLFORK_ASSERT_SIZE(struct cxlfork_leaf, 16);

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Leaves and address spaces: make entries, check them, attach tables.
+ */
+#include <linux/cxlfork.h>
+#include <linux/mm.h>
+#include <linux/pgalloc.h>
+#include <linux/slab.h>
+
+/**
+ * cxlfork_make_entry - the leaf entry of a page
+ * @pfn:	page frame
+ * @prot:	vm_page_prot of its (private) mapping
+ * @young:	set the accessed bit
+ *
+ * Read-only and clean, whatever @prot: with write permission missing, a dirty
+ * bit would make it a shadow stack entry on CPUs that have such.
+ *
+ * Return: the entry's value.
+ */
+u64 cxlfork_make_entry(unsigned long pfn, pgprot_t prot, bool young)
+{
+	pte_t pte = pfn_pte(pfn, prot);
+
+	pte = pte_mkspecial(pte_mkold(pte_mkclean(pte_wrprotect(pte))));
+	return pte_val(young ? pte_mkyoung(pte) : pte);
+}
+
+/**
+ * cxlfork_check_entries - check the entries of a leaf, rebase them
+ * @space:	where they may point
+ * @src:	the table, in CXL memory: read once, not trusted
+ * @dst:	table that gets the entries for this host's base; may be NULL
+ * @first:	first entry
+ * @end:	first entry after them
+ * @prot:	vm_page_prot of the mapping they belong to
+ *
+ * An entry that passes maps a page of the image's own extents, in exactly the
+ * way its mapping asks for.  Anything else would be access to physical memory
+ * at the choice of whoever wrote the image.
+ *
+ * Return: the number of pages mapped, or -EUCLEAN.
+ */
+int cxlfork_check_entries(const struct cxlfork_space *space, const u64 *src,
+			  u64 *dst, unsigned int first, unsigned int end,
+			  pgprot_t prot)
+{
+	unsigned int i;
+	int nr = 0;
+
+	for (i = first; i < end; i++) {
+		u64 entry = READ_ONCE(src[i]);
+		unsigned long pfn;
+		u64 offset;
+
+		if (!entry)
+			continue;
+		pfn = pte_pfn(__pte(entry));
+		offset = PFN_PHYS(pfn) - space->image_base;
+		if (offset >= space->size ||
+		    !test_bit(offset >> CXLFORK_EXTENT_SHIFT, space->extents))
+			return -EUCLEAN;
+		if ((entry & ~(u64)_PAGE_ACCESSED) != cxlfork_make_entry(pfn, prot, false))
+			return -EUCLEAN;
+		if (dst)
+			dst[i] = cxlfork_make_entry(PHYS_PFN(space->host_base + offset),
+						    prot, entry & _PAGE_ACCESSED);
+		nr++;
+	}
+	return nr;
+}
+
+/**
+ * cxlfork_mm_init - make an address space one that may hold CXL pages
+ * @mm:		the address space; nobody else uses it yet
+ * @template:	where its leaves come from; a reference is taken
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int cxlfork_mm_init(struct mm_struct *mm, struct cxlfork_template *template)
+{
+	struct cxlfork_mm *cm = kzalloc(sizeof(*cm), GFP_KERNEL_ACCOUNT);
+
+	if (!cm)
+		return -ENOMEM;
+	cxlfork_template_hold(template);
+	cm->template = template;
+	mm->cxlfork = cm;
+	return 0;
+}
+
+/* A child's tables are copies that map the same CXL pages. */
+int __cxlfork_dup_mm(struct mm_struct *mm, struct mm_struct *oldmm)
+{
+	return cxlfork_mm_init(mm, oldmm->cxlfork->template);
+}
+
+void __cxlfork_exit_mm(struct mm_struct *mm)
+{
+	struct cxlfork_mm *cm = mm->cxlfork;
+
+	mm->cxlfork = NULL;
+	cxlfork_template_put(cm->template);
+	kfree(cm);
+}
+
+static pmd_t *cxlfork_alloc_pmd(struct mm_struct *mm, unsigned long addr)
+{
+	p4d_t *p4d = p4d_alloc(mm, pgd_offset(mm, addr), addr);
+	pud_t *pud = p4d ? pud_alloc(mm, p4d, addr) : NULL;
+
+	return pud ? pmd_alloc(mm, pud, addr) : NULL;
+}
+
+/**
+ * cxlfork_attach_leaf - map 2 MiB by a shared leaf: one entry is written
+ * @mm:		the address space, see cxlfork_mm_init()
+ * @addr:	a multiple of 2 MiB; one private mapping covers all of it
+ * @table:	physical address of the leaf; checked
+ *
+ * Context: @mm is not active yet, its mmap lock is held for writing.
+ * Return: 0, -ENOMEM, or -EEXIST: something is mapped there.
+ */
+int cxlfork_attach_leaf(struct mm_struct *mm, unsigned long addr, phys_addr_t table)
+{
+	pmd_t *pmd = cxlfork_alloc_pmd(mm, addr);
+
+	mmap_assert_write_locked(mm);
+	if (!pmd)
+		return -ENOMEM;
+	if (!pmd_none(*pmd))
+		return -EEXIST;
+	/* No _PAGE_RW: the hardware refuses writes to all of it as well. */
+	set_pmd(pmd, __pmd(table | _PAGE_PRESENT | _PAGE_USER | _PAGE_ACCESSED |
+			   _PAGE_SPECIAL));
+	atomic_long_inc(&mm->cxlfork->leaves_shared);
+	return 0;
+}
+
+/**
+ * cxlfork_copy_leaf - map (a part of) 2 MiB by a local copy of a leaf
+ * @mm:		the address space, see cxlfork_mm_init()
+ * @addr:	a multiple of 2 MiB
+ * @table:	the leaf; checked, for this host's base
+ *
+ * Context: @mm is not active yet, its mmap lock is held for writing.
+ * Return: 0, -ENOMEM, or -EEXIST: something is mapped there.
+ */
+int cxlfork_copy_leaf(struct mm_struct *mm, unsigned long addr, const u64 *table)
+{
+	pmd_t *pmd = cxlfork_alloc_pmd(mm, addr);
+
+	mmap_assert_write_locked(mm);
+	if (!pmd)
+		return -ENOMEM;
+	if (!pmd_none(*pmd))
+		return -EEXIST;
+	if (pte_alloc(mm, pmd))
+		return -ENOMEM;
+	copy_page((void *)pmd_page_vaddr(*pmd), table);
+	return 0;
+}
