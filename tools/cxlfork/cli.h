@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the commands of cxlfork(1) share. */
+#ifndef CXLFORK_CLI_H
+#define CXLFORK_CLI_H
+
+#include <argp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <json-c/json.h>
+
+#include "cxlfork.h"
+#include "util.h"
+
+/* Exit status beside 0: it failed (or: no), and: it could not even be tried. */
+#define EXIT_NO		1
+#define EXIT_TROUBLE	2
+
+/**
+ * struct command - a word after cxlfork, or after cxlfork pool
+ * @name:	the word
+ * @summary:	for the list of commands
+ * @run:	takes argv from the word on; returns the exit status
+ */
+struct command {
+	const char	*name;
+	const char	*summary;
+	int		(*run)(int argc, char **argv);
+};
+
+/* Run the command that argv[1] names; @title is what came before it. */
+int dispatch(const char *title, const struct command *commands, int argc,
+	     char **argv);
+
+/* Options that all commands have. */
+struct common {
+	bool		json;
+	const char	*pool;
+};
+
+extern const struct argp common_argp;
+
+/* Parse with argp; @input's parser sets child_inputs[0] to a struct common. */
+void parse(const char *title, const struct argp *argp, int argc, char **argv,
+	   void *input);
+
+/* Keys of long options without a letter start here. */
+#define OPTION_KEY	0x100
+
+int cmd_checkpoint(int argc, char **argv);
+int cmd_restore(int argc, char **argv);
+int cmd_ls(int argc, char **argv);
+int cmd_rm(int argc, char **argv);
+int cmd_inspect(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+int cmd_stat(int argc, char **argv);
+int cmd_pool(int argc, char **argv);
+int cmd_pool_format(int argc, char **argv);
+int cmd_pool_status(int argc, char **argv);
+int cmd_pool_fsck(int argc, char **argv);
+
+/* Numbers in options: the whole text, within the bounds; else a usage error. */
+__u64 parse_number(struct argp_state *state, const char *what,
+		   const char *text, __u64 min, __u64 max);
+
+/* A growing list of descriptors to hand over. */
+struct fd_list {
+	__s32		fds[CXLFORK_HANDOVER_MAX];
+	__u32	nr;
+};
+
+void add_handover(struct argp_state *state, struct fd_list *list,
+		  const char *text);
+
+/* Open the pool or say why not; then -1. */
+int open_pool(const struct common *common);
+
+/*
+ * Say what went wrong with errno @err (0: nothing to add) and what stands in
+ * the way, on standard error, or as JSON.  Returns EXIT_NO.
+ */
+int complain(const struct common *common, int err,
+	     const struct cxlfork_reports *reports, const char *fmt, ...)
+	__printf(4, 5);
+
+/* Text from a pool, made fit to be printed; in a buffer of its own. */
+#define PRINTABLE_MAX	512
+const char *printable(char *buf, const char *text, size_t max);
+
+#define HUMAN_MAX	24
+const char *human_size(char *buf, __u64 bytes);
+
+#define UUID_TEXT_MAX	37
+const char *uuid_text(char *buf, const __u8 *uuid);
+
+#define TIME_TEXT_MAX	32
+const char *time_text(char *buf, __u64 seconds);
+
+/* JSON: print and free. */
+void print_json(struct json_object *object);
+void json_str(struct json_object *object, const char *key, const char *text);
+void json_flag(struct json_object *object, const char *key, bool value);
+void json_num(struct json_object *object, const char *key, __u64 value);
+void json_hex(struct json_object *object, const char *key, __u64 value);
+struct json_object *json_reports(const struct cxlfork_reports *reports);
+
+#endif /* CXLFORK_CLI_H */

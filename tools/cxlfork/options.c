@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Options that several commands take, and opening the pool. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+enum {
+	OPTION_JSON = OPTION_KEY + 0x100,
+	OPTION_POOL,
+};
+
+static const struct argp_option options[] = {
+	{ "json", OPTION_JSON, NULL, 0, "Print JSON", 0 },
+	{ "pool", OPTION_POOL, "DEVICE", 0,
+	  "The pool ($CXLFORK_POOL, or " CXLFORK_DEVICE ")", 0 },
+	{ 0 },
+};
+
+static error_t parse_common(int key, char *arg, struct argp_state *state)
+{
+	struct common *common = state->input;
+
+	switch (key) {
+	case OPTION_JSON:
+		common->json = true;
+		return 0;
+	case OPTION_POOL:
+		common->pool = arg;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+const struct argp common_argp = { options, parse_common, NULL, NULL, NULL, NULL,
+				  NULL };
+
+void parse(const char *title, const struct argp *argp, int argc, char **argv,
+	   void *input)
+{
+	argv[0] = (char *)title;
+	argp_parse(argp, argc, argv, 0, NULL, input);
+}
+
+__u64 parse_number(struct argp_state *state, const char *what,
+		   const char *text, __u64 min, __u64 max)
+{
+	__u64 value;
+	char *end;
+
+	errno = 0;
+	value = strtoull(text, &end, 0);
+	if (!isdigit((unsigned char)text[0]) || *end || errno ||
+	    value < min || value > max)
+		argp_error(state, "%s: `%s' is not a number from %llu to %llu",
+			   what, text, min, max);
+	return value;
+}
+
+void add_handover(struct argp_state *state, struct fd_list *list,
+		  const char *text)
+{
+	if (list->nr == CXLFORK_HANDOVER_MAX)
+		argp_error(state, "at most %d descriptors can be handed over",
+			   CXLFORK_HANDOVER_MAX);
+	list->fds[list->nr++] = parse_number(state, "--handover", text, 0,
+					     INT32_MAX);
+}
+
+int open_pool(const struct common *common)
+{
+	const char *path = common->pool;
+	int pool = cxlfork_open(path), err = errno;
+
+	if (pool >= 0)
+		return pool;
+	if (!path)
+		path = getenv("CXLFORK_POOL");
+	if (!path || !*path)
+		path = CXLFORK_DEVICE;
+	if (err == ENOENT)
+		complain(common, 0, NULL,
+			 "%s: there is no pool; set up the CXL region and load the module cxl_fork",
+			 path);
+	else
+		complain(common, err, NULL, "%s", path);
+	return -1;
+}

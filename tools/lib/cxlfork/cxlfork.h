@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * libcxlfork: clone a running process onto another host through shared CXL
+ * memory.  See libcxlfork(3), cxlfork(2) and cxlrestore(2).
+ *
+ * Unless said otherwise a function returns -1 and sets errno when it fails.
+ */
+#ifndef CXLFORK_H
+#define CXLFORK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include <linux/types.h>
+#include <linux/cxlfork.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The control device of the pool, unless $CXLFORK_POOL names another one. */
+#define CXLFORK_DEVICE		"/dev/cxlfork"
+
+/* Bytes that hold every line of cxlfork_report_line(). */
+#define CXLFORK_LINE_MAX	512
+
+/* Bytes that hold every id as text (0x and 16 digits). */
+#define CXLFORK_ID_TEXT_MAX	19
+
+/**
+ * struct cxlfork_reports - room for the kernel's reasons
+ * @room:	records that fit at @list, at most CXLFORK_REPORTS_MAX
+ * @found:	out: obstacles found; may be more than @room
+ * @list:	the records
+ */
+struct cxlfork_reports {
+	unsigned int		room;
+	unsigned int		found;
+	struct cxlfork_report	*list;
+};
+
+/**
+ * struct cxlfork_hooks - what a runtime does around a checkpoint of itself
+ * @before:	called right before the system call
+ * @after_parent: called in the parent (or after a failure)
+ * @after_clone: called in a clone
+ *
+ * Each may be NULL.  They are what pthread_atfork(3) handlers are to fork(2),
+ * and are called without any other code running between them and the call.
+ */
+struct cxlfork_hooks {
+	void	(*before)(void);
+	void	(*after_parent)(void);
+	void	(*after_clone)(void);
+};
+
+/**
+ * struct cxlfork_request - which checkpoint is wanted; all zero is valid
+ * @flags:	CXLFORK_KILL or 0
+ * @pid:	process to checkpoint; 0: the caller
+ * @name:	or NULL
+ * @handover:	descriptors that whoever restores has to hand over
+ * @nr_handover: at most CXLFORK_HANDOVER_MAX
+ * @payload_size: bytes at @payload; out, in a clone: bytes received
+ * @payload:	buffer that a clone finds filled, or NULL (only with @pid 0)
+ * @hooks:	or NULL (only used with @pid 0)
+ */
+struct cxlfork_request {
+	__u64			flags;
+	pid_t				pid;
+	const char			*name;
+	const __s32			*handover;
+	__u32			nr_handover;
+	__u32			payload_size;
+	void				*payload;
+	const struct cxlfork_hooks	*hooks;
+};
+
+/**
+ * struct cxlfork_order - which clone is wanted
+ * @id:		of the checkpoint
+ * @payload:	what the clone shall find in its buffer, or NULL
+ * @payload_size: bytes of it, at most CXLFORK_PAYLOAD_MAX
+ * @nr_fds:	entries at @fds
+ * @fds:	descriptors of the ghost in place of the image's
+ */
+struct cxlfork_order {
+	__u64			id;
+	const void			*payload;
+	__u32			payload_size;
+	__u32			nr_fds;
+	const struct cxlfork_fd_map	*fds;
+};
+
+/* The system calls as they are: see cxlfork(2) and cxlrestore(2). */
+__s64 cxlfork(struct cxlfork_args *args, size_t size);
+int cxlrestore(struct cxlrestore_args *args, size_t size);
+
+/**
+ * cxlfork_open() - open the control device of the pool
+ * @path: or NULL: $CXLFORK_POOL, or else CXLFORK_DEVICE
+ *
+ * Return: a close-on-exec descriptor.
+ */
+int cxlfork_open(const char *path);
+
+/**
+ * cxlfork_checkpoint() - write a checkpoint
+ * @pool: descriptor from cxlfork_open()
+ * @req: what is wanted
+ * @reports: filled with the obstacles on failure, or NULL
+ *
+ * Return: the id (> 0); 0 in every clone of the caller.
+ */
+__s64 cxlfork_checkpoint(int pool, struct cxlfork_request *req,
+			 struct cxlfork_reports *reports);
+
+/**
+ * cxlfork_check() - what stands in the way of a checkpoint?
+ * @pool: descriptor from cxlfork_open()
+ * @req: the checkpoint that would be wanted; its name and payload don't matter
+ * @reports: filled with the obstacles
+ *
+ * Return: how many obstacles there are; 0: it can be cloned.
+ */
+int cxlfork_check(int pool, const struct cxlfork_request *req,
+		  struct cxlfork_reports *reports);
+
+/**
+ * cxlfork_restore() - become a clone
+ * @pool: descriptor from cxlfork_open()
+ * @order: which
+ * @reports: filled with the obstacles on failure, or NULL
+ *
+ * Return: only when it fails, and then nothing has changed.
+ */
+int cxlfork_restore(int pool, const struct cxlfork_order *order,
+		    struct cxlfork_reports *reports);
+
+/* cxlfork_spawn(): the clone leads a session of its own. */
+#define CXLFORK_SPAWN_SETSID	0x1U
+
+/**
+ * cxlfork_spawn() - make a clone as a child process
+ * @pool: descriptor from cxlfork_open()
+ * @order: which
+ * @flags: CXLFORK_SPAWN_*
+ * @reports: filled with the obstacles on failure, or NULL
+ *
+ * Forks a ghost, which becomes the clone.
+ *
+ * Return: its pid, once it is the clone; wait for it as for any child.
+ */
+pid_t cxlfork_spawn(int pool, const struct cxlfork_order *order,
+		    unsigned int flags, struct cxlfork_reports *reports);
+
+/**
+ * cxlfork_spawn_via() - have a waiting cxlfork-ghost(1) become a clone
+ * @pool: descriptor from cxlfork_open(); the ghost is handed it
+ * @socket: path of the ghost's socket, or @ and an abstract name
+ * @order: which; the descriptors in it are the caller's
+ * @reports: filled with the obstacles on failure, or NULL
+ *
+ * Return: pid of the ghost, now the clone; it is no child of the caller.
+ */
+pid_t cxlfork_spawn_via(int pool, const char *socket,
+			const struct cxlfork_order *order,
+			struct cxlfork_reports *reports);
+
+/**
+ * cxlfork_next() - go through the checkpoints of all hosts
+ * @pool: descriptor from cxlfork_open()
+ * @info: all zero at first, then what the last call left there
+ *
+ * Return: 1 and the next checkpoint; 0 after the last one.
+ */
+int cxlfork_next(int pool, struct cxlfork_ckpt_info *info);
+
+/**
+ * cxlfork_lookup() - find a checkpoint
+ * @pool: descriptor from cxlfork_open()
+ * @what: its id (decimal or 0x...) or its name
+ * @info: filled in
+ *
+ * Names are looked for among live checkpoints.  ENOTUNIQ: several hosts have
+ * one of that name, only the id tells them apart.
+ */
+int cxlfork_lookup(int pool, const char *what, struct cxlfork_ckpt_info *info);
+
+/**
+ * cxlfork_remove() - delete a checkpoint
+ * @pool: descriptor from cxlfork_open()
+ * @id: which
+ *
+ * Clones that run go on.  EINPROGRESS: its host is silent and will do it later.
+ */
+int cxlfork_remove(int pool, __u64 id);
+
+/* The other requests of the control device; see <linux/cxlfork.h>. */
+int cxlfork_pool_info(int pool, struct cxlfork_pool_info *info);
+int cxlfork_host_info(int pool, unsigned int slot,
+		      struct cxlfork_host_info *info);
+int cxlfork_pool_format(int pool, struct cxlfork_pool_format *format);
+
+/* Take a text for an id; false: it isn't one. */
+bool cxlfork_parse_id(const char *text, __u64 *id);
+/* The other way round; @text has CXLFORK_ID_TEXT_MAX bytes.  Returns @text. */
+char *cxlfork_id_text(__u64 id, char *text);
+
+/* Room for @room records on the heap; NULL and ENOMEM. */
+struct cxlfork_reports *cxlfork_reports_new(unsigned int room);
+void cxlfork_reports_free(struct cxlfork_reports *reports);
+/* How many records are filled in. */
+unsigned int cxlfork_reports_count(const struct cxlfork_reports *reports);
+
+/**
+ * cxlfork_report_line() - an obstacle as one line for people
+ * @report: the record
+ * @line: where to write it; CXLFORK_LINE_MAX bytes are always enough
+ * @size: bytes there
+ *
+ * Says where it is, what it is and what to do.  Holds printable ASCII only.
+ *
+ * Return: its length.
+ */
+size_t cxlfork_report_line(const struct cxlfork_report *report, char *line,
+			   size_t size);
+
+/* A word for a reason or a state, as in JSON output: "fd", "live", ... */
+const char *cxlfork_reason_name(unsigned int reason);
+const char *cxlfork_ckpt_state_name(unsigned int state);
+const char *cxlfork_host_state_name(unsigned int state);
+
+/* What an errno of these calls means here, and what to do; never NULL. */
+const char *cxlfork_strerror(int err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CXLFORK_H */

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the files of libcxlfork share and do not export. */
+#ifndef CXLFORK_INTERNAL_H
+#define CXLFORK_INTERNAL_H
+
+#include <stdint.h>
+
+#include "cxlfork.h"
+
+/* Empty the records before a call that may or may not fill them in. */
+void reports_reset(struct cxlfork_reports *reports);
+/* The kernel says it found @found: believe only what it has filled in. */
+void reports_settle(struct cxlfork_reports *reports, unsigned int found);
+
+#endif /* CXLFORK_INTERNAL_H */
