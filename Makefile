@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0
+# CXLfork: what can be made. The logic is in qemu-configs/.
+
+CONFIG ?= default
+Q := qemu-configs
+LAB := tools/testing/cxlfork-lab
+
+help:
+	@echo 'make setup    install what the host needs (as root), get a QEMU >= 11'
+	@echo 'make kernel [CONFIG=default|debug]   build the kernel'
+	@echo 'make image    build the guest image'
+	@echo 'make tools    build library, CLI, ghost and selftests for the guests'
+	@echo 'make demo     two hosts, one CXL memory: fork a Python function remotely'
+	@echo 'make test     every test; last line: N passed, N failed, N skipped'
+	@echo 'make stress   long and random tests'
+	@echo 'make bench    measure restore, fork and first answers'
+	@echo 'make series   the whole work as mailable patches, in build/series'
+	@echo 'make check    checkpatch, sparse and shellcheck on our files'
+	@echo 'make clean    remove what this checkout built (the shared cache stays)'
+
+setup:
+	@$(Q)/setup
+
+kernel: setup
+	@$(Q)/kernel $(CONFIG)
+
+image: setup
+	@$(Q)/image
+
+tools: setup
+	@$(Q)/tools
+
+lab-ready: setup
+	@$(Q)/image
+	@$(Q)/kernel default
+	@$(Q)/tools
+
+demo: lab-ready
+	@$(LAB)/demo.sh
+
+test: lab-ready
+	@$(Q)/kernel debug
+	@$(LAB)/run-tests.sh
+
+stress: lab-ready
+	@$(Q)/kernel debug
+	@$(LAB)/stress.sh
+
+bench: lab-ready
+	@$(LAB)/bench.sh
+
+series: setup
+	@$(Q)/series
+
+check: setup
+	@$(Q)/check
+
+clean:
+	@$(Q)/clean
+
+.PHONY: help setup kernel image tools lab-ready demo test stress bench series check clean
+.NOTPARALLEL:

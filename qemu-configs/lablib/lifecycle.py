@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Starts, ends and watches the nodes of a lab."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+from . import LabError
+from . import layout
+from . import process
+from . import qemu
+
+MAX_NODES = 16
+READY = b"lab: ready"
+
+
+def say(text):
+    """Progress, for people."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def pidfile(lab, name):
+    """Where a node's process is written down."""
+    return os.path.join(lab.node_dir(name), "pid")
+
+
+def console(lab, name):
+    """The file that takes what the node's kernel prints."""
+    return os.path.join(lab.node_dir(name), "console")
+
+
+def state(lab, node, deep=True):
+    """running, paused, off (killed by us) or dead (ended by itself)."""
+    name = node["name"]
+    if not process.running(pidfile(lab, name)):
+        return "dead" if os.path.exists(pidfile(lab, name)) else "off"
+    if deep:
+        try:
+            status = qemu.monitor(lab.node_dir(name), "query-status")
+            return "running" if status["running"] else status["status"]
+        except (OSError, LabError):
+            pass
+    return "running"
+
+
+def check_qemu(path):
+    """One clear line when there is no QEMU that can do it."""
+    if not os.access(path, os.X_OK):
+        raise LabError("no QEMU 11 or newer: run make setup")
+    try:
+        text = subprocess.run([path, "--version"], capture_output=True, text=True,
+                              check=True).stdout
+        version = text.split("version ")[1].split()[0]
+        if int(version.split(".")[0]) >= 11:
+            return
+    except (OSError, subprocess.CalledProcessError, IndexError, ValueError):
+        raise LabError(f"{path} does not run: run make setup") from None
+    raise LabError(f"QEMU {version} is too old, 11 is needed: run make setup")
+
+
+def check_memory(need):
+    """The nodes and the CXL device have to fit into the machine."""
+    with open("/proc/meminfo", encoding="ascii") as f:
+        free = next(int(line.split()[1]) << 10 for line in f if line.startswith("MemAvailable"))
+    if need > free:
+        raise LabError(f"not enough memory: the lab needs {need >> 20} MiB, "
+                       f"{free >> 20} MiB are free (--nodes, --mem, --cxl)")
+
+
+def up(lab, args):
+    """lab up."""
+    sizes = [layout.parse_size(part) for part in args.mem.split(",")]
+    cxl = layout.parse_size(args.cxl)
+    if not 1 <= args.nodes <= MAX_NODES:
+        raise LabError(f"--nodes {args.nodes}: 1 to {MAX_NODES} are possible")
+    if len(sizes) not in (1, args.nodes):
+        raise LabError(f"--mem gives {len(sizes)} sizes for {args.nodes} nodes")
+    if min(sizes) < 256 << 20 or any(size % (2 << 20) for size in sizes):
+        raise LabError("--mem: at least 256M, in steps of 2M")
+    if cxl < 256 << 20 or cxl % (256 << 20):
+        raise LabError("--cxl: a multiple of 256M (a CXL window has that grain)")
+    check_qemu(layout.QEMU)
+    for path, what in ((layout.IMAGE, "image"), (layout.INITRD, "image")):
+        if not os.path.exists(path):
+            raise LabError(f"no {os.path.basename(path)} is built: run make {what}")
+    kernel = layout.kernel_dir(args.kernel)
+    if os.path.exists(lab.file):
+        lab.load()
+        if any(process.running(pidfile(lab, n["name"])) for n in lab.conf["nodes"]):
+            raise LabError(f"a lab is up in {lab.dir} already (lab down, or another LAB_DIR)")
+        down(lab)
+    sizes = sizes * args.nodes if len(sizes) == 1 else sizes
+    check_memory(sum(sizes) + cxl)
+
+    share = os.path.abspath(args.share or os.path.join(lab.dir, "share"))
+    os.makedirs(share, exist_ok=True)
+    os.makedirs(layout.TOOLS, exist_ok=True)
+    memory = os.path.join(lab.memory_dir(cxl), "cxl.mem")
+    lab.conf = {
+        "kernel": kernel, "config": args.kernel, "qemu": layout.QEMU,
+        "image": os.path.realpath(layout.IMAGE), "initrd": os.path.realpath(layout.INITRD),
+        "tools": layout.TOOLS, "share": share, "cpus": args.cpus, "append": args.append,
+        "cxl": {"path": memory, "size": cxl},
+        "nodes": [{"name": f"node{i}", "index": i, "mem": size, "ip": f"10.77.0.{i + 1}",
+                   "uuid": lab.node_uuid(f"node{i}")} for i, size in enumerate(sizes)],
+    }
+    for node in lab.conf["nodes"]:
+        shutil.rmtree(lab.node_dir(node["name"]), ignore_errors=True)
+        os.makedirs(lab.node_dir(node["name"]))
+    with open(memory, "wb") as f:
+        f.truncate(cxl)
+    lab.save()
+    try:
+        start_switch(lab)
+        start(lab, lab.conf["nodes"], args.timeout)
+    except BaseException:
+        keep_logs(lab)
+        down(lab)
+        raise
+
+
+def keep_logs(lab):
+    """What a failed start printed stays readable after 'down'."""
+    for node in lab.conf["nodes"]:
+        try:
+            shutil.copy(console(lab, node["name"]),
+                        os.path.join(lab.dir, f"{node['name']}.console.failed"))
+        except OSError:
+            pass
+
+
+def start_switch(lab):
+    """The network between the nodes."""
+    sock = os.path.join(lab.dir, "switch.sock")
+    if os.path.exists(sock):
+        os.unlink(sock)
+    if not os.access(layout.SWITCH, os.X_OK):
+        raise LabError("no network switch is built: run make image")
+    child = process.spawn([layout.SWITCH, "switch.sock"], lab.dir,
+                          os.path.join(lab.dir, "switch.log"), os.path.join(lab.dir, "switch.pid"))
+    deadline = time.monotonic() + 5
+    while not os.path.exists(sock):
+        if child.poll() is not None or time.monotonic() > deadline:
+            raise LabError(f"the network switch does not start: see {lab.dir}/switch.log")
+        time.sleep(0.01)
+
+
+def last_line(path):
+    """The last line of a log, or nothing."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as f:
+            lines = [line.strip() for line in f if line.strip()]
+        return lines[-1] if lines else ""
+    except OSError:
+        return ""
+
+
+def start(lab, nodes, timeout):
+    """Starts the nodes and waits until their agents are ready."""
+    began = time.monotonic()
+    waiting = {}
+    for node in nodes:
+        name = node["name"]
+        folder = lab.node_dir(name)
+        for sock in ("agent.sock", "qmp.sock"):
+            if os.path.exists(os.path.join(folder, sock)):
+                os.unlink(os.path.join(folder, sock))
+        log = console(lab, name)
+        seen = os.path.getsize(log) if os.path.exists(log) else 0
+        child = process.spawn(qemu.command(lab, node), folder,
+                              os.path.join(folder, "qemu.log"), pidfile(lab, name))
+        waiting[name] = (child, log, seen)
+    names = ", ".join(waiting)
+    say(f"lab: booting {names} ({lab.conf['config']} kernel)")
+    while waiting:
+        for name, (child, log, seen) in list(waiting.items()):
+            text = b""
+            if os.path.exists(log):
+                with open(log, "rb") as f:
+                    f.seek(seen)
+                    text = f.read()
+            if READY in text:
+                del waiting[name]
+            elif b"lab: FATAL" in text or child.poll() is not None:
+                why = (last_line(os.path.join(lab.node_dir(name), "qemu.log")) or
+                       last_line(log) or "QEMU ended")
+                raise LabError(f"{name} does not start: {why}")
+        if waiting and time.monotonic() - began > timeout:
+            name = next(iter(waiting))
+            raise LabError(f"{name} is not ready after {timeout:g} s; its last line: "
+                           f"{last_line(console(lab, name)) or '(none)'}")
+        time.sleep(0.02)
+    say(f"lab: {names} ready after {time.monotonic() - began:.1f} s")
+
+
+def kill(lab, name):
+    """The power plug."""
+    lab.node(name)
+    if not process.end(pidfile(lab, name), signal.SIGKILL):
+        raise LabError(f"{name} is not running")
+    os.unlink(pidfile(lab, name))
+
+
+def restart(lab, name, timeout):
+    """lab start: power on again, with the same CXL memory."""
+    node = lab.node(name)
+    if process.running(pidfile(lab, name)):
+        raise LabError(f"{name} is running already")
+    try:
+        start(lab, [node], timeout)
+    except BaseException:
+        process.end(pidfile(lab, name))
+        raise
+
+
+def down(lab):
+    """Ends everything of this lab; the consoles and the share stay."""
+    for node in lab.conf["nodes"]:
+        process.end(pidfile(lab, node["name"]), signal.SIGKILL)
+        for name in ("pid", "agent.sock", "qmp.sock"):
+            remove(os.path.join(lab.node_dir(node["name"]), name))
+    process.end(os.path.join(lab.dir, "switch.pid"), signal.SIGTERM)
+    for name in ("switch.sock", "switch.pid"):
+        remove(os.path.join(lab.dir, name))
+    memory = lab.conf["cxl"]["path"]
+    remove(memory)
+    if os.path.dirname(memory) != lab.dir:
+        try:
+            os.rmdir(os.path.dirname(memory))
+        except OSError:
+            pass
+    remove(lab.file)
+
+
+def remove(path):
+    """Removes a file that may be gone already."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def status(lab):
+    """What 'lab status' shows."""
+    conf = lab.conf
+    nodes = [{"name": n["name"], "state": state(lab, n),
+              "pid": process.running(pidfile(lab, n["name"])),
+              "mem": n["mem"], "ip": n["ip"], "uuid": n["uuid"],
+              "console": console(lab, n["name"])} for n in conf["nodes"]]
+    return {"dir": lab.dir, "config": conf["config"], "kernel": conf["kernel"],
+            "image": conf["image"], "share": conf["share"], "cxl": conf["cxl"], "nodes": nodes}
