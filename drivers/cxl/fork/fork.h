@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The pool of checkpoints in a CXL region: what the files of cxl_fork.ko know
+ * of each other.  The format is in <linux/cxlfork_format.h>, the interface to
+ * the core in <linux/cxlfork.h>.
+ *
+ * Locks, outermost first:
+ *
+ *   admin  mutex: bind, unbind, attach, detach, format, one at a time.  May be
+ *          held for seconds (other hosts are watched).
+ *   live   rwsem: held for read by whoever looks at the mapping or works with
+ *          an attached pool, for write to change what they rely on (mapped,
+ *          geo, attached, closed).  Never held over a copy to or from user
+ *          space: handles are dropped from mm code.
+ *   lock   mutex: what this host writes in the pool (its slot, directory and
+ *          reference table, claims in the extent table) and the local copies
+ *          of it.  One writer a host, one host a cache line.
+ *
+ * Nothing in CXL memory is a lock.
+ */
+#ifndef _CXL_FORK_H
+#define _CXL_FORK_H
+
+#include <linux/atomic.h>
+#include <linux/bits.h>
+#include <linux/cxlfork.h>
+#include <linux/device.h>
+#include <linux/memremap.h>
+#include <linux/mutex.h>
+#include <linux/rwsem.h>
+#include <linux/sizes.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#define CXLF_NO_SLOT		U32_MAX
+#define CXLF_REASON_MAX		128
+
+/* How long another host is watched before it counts as silent. */
+#define CXLF_WATCH_MS		2500
+/* How long a deletion waits for the owner before it says EINPROGRESS. */
+#define CXLF_REMOVE_MS		3000
+
+/* Most extents one image can have: their table fits in the first of them. */
+#define CXLF_IMAGE_EXTENTS	((u32)((CXLFORK_EXTENT_SIZE - 4096) / 4))
+
+/**
+ * struct cxlf_geo - the superblock, copied once and checked
+ * @uuid:	of the pool
+ * @size:	bytes of the pool
+ * @slots_off:	offset of the first slot
+ * @etable_off:	offset of the extent table
+ * @version:	of the format
+ * @nr_extents:	extents of the pool
+ * @first_extent: first one that can hold checkpoints
+ * @nr_slots:	host slots
+ * @flags:	CXLFORK_POOL_*
+ */
+struct cxlf_geo {
+	u8	uuid[16];
+	u64	size;
+	u64	slots_off;
+	u64	etable_off;
+	u32	version;
+	u32	nr_extents;
+	u32	first_extent;
+	u32	nr_slots;
+	u32	flags;
+};
+
+/**
+ * struct cxlf_entry - an entry of this host's own directory
+ * @gen:	generation
+ * @state:	enum cxlfork_ckpt_state
+ * @damaged:	what CXL memory says makes no sense: never used again
+ * @uid:	owner
+ * @gid:	group
+ * @mode:	permission bits
+ * @pages:	data pages
+ * @name:	or empty
+ *
+ * Local memory.  Loaded when the host attaches; from then on it decides, and
+ * CXL memory is only written.
+ */
+struct cxlf_entry {
+	u64	gen;
+	u32	state;
+	bool	damaged;
+	u32	uid;
+	u32	gid;
+	u32	mode;
+	u64	pages;
+	char	name[CXLFORK_NAME_MAX];
+};
+
+/**
+ * struct cxlf_seen - when another host last gave a sign of life
+ * @heartbeat:	its counter then
+ * @when:	CLOCK_BOOTTIME in milliseconds, 0: never looked
+ */
+struct cxlf_seen {
+	u64	heartbeat;
+	u64	when;
+};
+
+/**
+ * struct cxlf_dev - the pool of this host
+ * @pool:	what the core sees
+ * @admin:	see the top of this file
+ * @live:	see the top of this file
+ * @lock:	see the top of this file
+ * @dev:	DAX device that is bound, or NULL
+ * @pgmap:	of its pages
+ * @addr:	the region in the direct map; NULL: not mapped
+ * @base:	its host physical address
+ * @region:	its bytes
+ * @usable:	@geo is valid
+ * @attached:	this host has a slot
+ * @closed:	no new checkpoint handles
+ * @registered:	the core knows @pool
+ * @geo:	checked copy of the superblock
+ * @slot:	of this host, or CXLF_NO_SLOT
+ * @heartbeat:	last one written
+ * @own:	this host's directory
+ * @refs:	this host's reference table
+ * @seen:	signs of life of the others
+ * @handles:	struct cxlfork_ckpt that exist
+ * @idle:	woken when @handles gets zero
+ * @beat:	heartbeat and upkeep, once a second
+ * @reason_lock: protects @reason
+ * @reason:	why the pool is not attached
+ */
+struct cxlf_dev {
+	struct cxlfork_pool	pool;
+	struct mutex		admin;	/* state changes, one at a time */
+	struct rw_semaphore	live;
+	struct mutex		lock;	/* what this host writes */
+	struct device		*dev;
+	struct dev_pagemap	pgmap;
+	void			*addr;
+	phys_addr_t		base;
+	u64			region;
+	bool			usable;
+	bool			attached;
+	bool			closed;
+	bool			registered;
+	struct cxlf_geo		geo;
+	u32			slot;
+	u64			heartbeat;
+	struct cxlf_entry	own[CXLFORK_MAX_CKPTS];
+	u64			refs[CXLFORK_MAX_SLOTS][CXLFORK_MAX_CKPTS];
+	struct cxlf_seen	seen[CXLFORK_MAX_SLOTS];
+	atomic_t		handles;
+	wait_queue_head_t	idle;
+	struct delayed_work	beat;
+	spinlock_t		reason_lock;	/* reason */
+	char			reason[CXLF_REASON_MAX];
+};
+
+static inline struct cxlf_dev *to_cxlf_dev(struct cxlfork_pool *pool)
+{
+	return container_of(pool, struct cxlf_dev, pool);
+}
+
+static inline bool cxlf_coherent(const struct cxlf_dev *cd)
+{
+	return cd->geo.flags & CXLFORK_POOL_COHERENT;
+}
+
+/* Places, as offsets from the start of the region. */
+
+static inline u64 cxlf_slot_off(const struct cxlf_dev *cd, u32 slot)
+{
+	return cd->geo.slots_off + (u64)slot * CXLFORK_SLOT_SIZE;
+}
+
+static inline u64 cxlf_claim_off(const struct cxlf_dev *cd, u32 slot)
+{
+	return cxlf_slot_off(cd, slot) + offsetof(struct cxlfork_host, claim);
+}
+
+static inline u64 cxlf_state_off(const struct cxlf_dev *cd, u32 slot)
+{
+	return cxlf_slot_off(cd, slot) + offsetof(struct cxlfork_host, state);
+}
+
+static inline u64 cxlf_heartbeat_off(const struct cxlf_dev *cd, u32 slot)
+{
+	return cxlf_slot_off(cd, slot) +
+	       offsetof(struct cxlfork_host, heartbeat);
+}
+
+static inline u64 cxlf_entry_off(const struct cxlf_dev *cd, u32 slot, u32 idx)
+{
+	return cxlf_slot_off(cd, slot) + offsetof(struct cxlfork_slot, ckpts) +
+	       idx * sizeof(struct cxlfork_ckpt_entry);
+}
+
+static inline u64 cxlf_ref_off(const struct cxlf_dev *cd, u32 slot, u32 owner,
+			       u32 idx)
+{
+	return cxlf_slot_off(cd, slot) + offsetof(struct cxlfork_slot, refs) +
+	       (owner * CXLFORK_MAX_CKPTS + idx) * sizeof(__le64);
+}
+
+static inline u64 cxlf_etable_off(const struct cxlf_dev *cd, u32 extent)
+{
+	return cd->geo.etable_off + (u64)extent * sizeof(__le64);
+}
+
+/* media.c: every access to metadata in CXL memory */
+u64 cxlf_load(struct cxlf_dev *cd, u64 off);
+void cxlf_store(struct cxlf_dev *cd, u64 off, u64 val);
+bool cxlf_cas(struct cxlf_dev *cd, u64 off, u64 old, u64 new);
+int cxlf_read(struct cxlf_dev *cd, u64 off, void *to, size_t len);
+void cxlf_write(struct cxlf_dev *cd, u64 off, const void *from, size_t len);
+void cxlf_zero(struct cxlf_dev *cd, u64 off, u64 len);
+void cxlf_fence(void);
+void cxlf_evict(struct cxlf_dev *cd, u64 off, u64 len);
+void cxlf_head_seal(void *buf, struct cxlfork_head *head, u32 magic, u32 len);
+int cxlf_head_check(void *buf, struct cxlfork_head *head, u32 magic, u32 len);
+bool cxlf_name_ok(const u8 *name, size_t size);
+
+/* super.c */
+int cxlf_super_read(struct cxlf_dev *cd, struct cxlf_geo *geo, char *reason);
+int cxlf_super_format(struct cxlf_dev *cd, u32 nr_slots, u32 flags,
+		      const u8 *uuid, char *reason);
+
+/* slot.c */
+int cxlf_slot_attach(struct cxlf_dev *cd, char *reason);
+void cxlf_slot_detach(struct cxlf_dev *cd);
+
+/* hosts.c */
+u32 cxlf_host_state(struct cxlf_dev *cd, u32 slot);
+int cxlf_host_read(struct cxlf_dev *cd, u32 slot, struct cxlfork_host *host);
+int cxlf_hosts_watch(struct cxlf_dev *cd, u32 mask, u32 *silent);
+void cxlf_hosts_look(struct cxlf_dev *cd);
+int cxlf_host_info(struct cxlf_dev *cd, struct cxlfork_host_info *info);
+
+/* extent.c */
+u32 cxlf_share_words(const struct cxlf_geo *geo);
+int cxlf_extents_count(struct cxlf_dev *cd, u32 *total, u32 *ours);
+int cxlf_extents_claim(struct cxlf_dev *cd, u64 id, u32 nr, u32 *extents,
+		       u32 *missing);
+void cxlf_extents_drop(struct cxlf_dev *cd, u64 id, const u32 *extents, u32 nr);
+int cxlf_extents_sweep(struct cxlf_dev *cd, u64 id);
+int cxlf_guard_extents(struct cxlf_dev *cd, const u32 *extents, u32 nr,
+		       bool readonly);
+int cxlf_guard_all(struct cxlf_dev *cd, bool readonly);
+
+/* dir.c */
+int cxlf_entry_read(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen,
+		    struct cxlfork_ckpt_entry *entry);
+void cxlf_entry_word(struct cxlf_dev *cd, u32 idx, u32 state);
+u32 cxlf_entry_refs(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen);
+void cxlf_entry_reap(struct cxlf_dev *cd, u32 idx);
+void cxlf_entry_retire(struct cxlf_dev *cd, u32 idx);
+int cxlf_dir_load(struct cxlf_dev *cd);
+void cxlf_dir_upkeep(struct cxlf_dev *cd);
+
+/* ckpt.c */
+struct cxlfork_ckpt *cxlf_handle_alloc(struct cxlf_dev *cd);
+void cxlf_handle_free(struct cxlfork_ckpt *ckpt);
+struct cxlfork_ckpt *cxlf_create(struct cxlfork_pool *pool,
+				 const struct cxlfork_ckpt_attr *attr,
+				 u64 *missing);
+int cxlf_publish(struct cxlfork_ckpt *ckpt);
+void cxlf_abort(struct cxlfork_ckpt *ckpt);
+
+/* ref.c */
+void cxlf_refs_load(struct cxlf_dev *cd);
+struct cxlfork_ckpt *cxlf_get(struct cxlfork_pool *pool, u64 id);
+void cxlf_put(struct cxlfork_ckpt *ckpt);
+int cxlf_remove(struct cxlf_dev *cd, u64 id);
+
+/* list.c */
+int cxlf_list(struct cxlf_dev *cd, struct cxlfork_ckpt_info *info);
+
+/* pool.c */
+void cxlf_reason(struct cxlf_dev *cd, const char *reason);
+void cxlf_geo_set(struct cxlf_dev *cd, const struct cxlf_geo *geo);
+int cxlf_geo_read(struct cxlf_dev *cd, char *reason);
+int cxlf_close(struct cxlf_dev *cd);
+void cxlf_open(struct cxlf_dev *cd);
+void cxlf_detach(struct cxlf_dev *cd);
+int cxlf_attach(struct cxlf_dev *cd, char *reason);
+int cxlf_enter(struct cxlf_dev *cd);
+void cxlf_leave(struct cxlf_dev *cd);
+int cxlf_bind(struct cxlf_dev *cd, struct device *dev, phys_addr_t base,
+	      u64 len);
+void cxlf_unbind(struct cxlf_dev *cd);
+void cxlf_shutdown(struct cxlf_dev *cd);
+
+/* format.c */
+int cxlf_format(struct cxlf_dev *cd, struct cxlfork_pool_format *args);
+
+/* dax.c */
+int cxlf_dax_init(struct cxlf_dev *cd);
+void cxlf_dax_exit(void);
+
+/* cdev.c */
+extern const struct file_operations cxlf_fops;
+int cxlf_cdev_init(struct cxlf_dev *cd);
+void cxlf_cdev_exit(void);
+
+#endif /* _CXL_FORK_H */

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * This host's slot: who it is, how it gets its slot and comes back to it after
+ * a crash, and its heartbeat.
+ */
+#include <linux/dmi.h>
+#include <linux/moduleparam.h>
+#include <linux/string.h>
+#include <linux/timekeeping.h>
+#include <linux/unaligned.h>
+#include <linux/utsname.h>
+#include <linux/uuid.h>
+
+#include "fork.h"
+
+static char *cxlf_host_uuid;
+module_param_named(host_uuid, cxlf_host_uuid, charp, 0444);
+MODULE_PARM_DESC(host_uuid, "identity of this host (default: the SMBIOS system UUID)");
+
+static int cxlf_identity(uuid_t *uuid, char *reason)
+{
+	const char *text = cxlf_host_uuid;
+
+	if (!text)
+		text = dmi_get_system_info(DMI_PRODUCT_UUID);
+	if (!text) {
+		strscpy(reason, "this host has no SMBIOS system UUID; set cxl_fork.host_uuid",
+			CXLF_REASON_MAX);
+		return -ENXIO;
+	}
+	if (uuid_parse(text, uuid) || uuid_is_null(uuid)) {
+		snprintf(reason, CXLF_REASON_MAX,
+			 "not a UUID that can tell hosts apart: %.40s", text);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static u64 cxlf_claim_word(const uuid_t *uuid)
+{
+	return get_unaligned_le64(uuid->b) | 1;
+}
+
+/*
+ * The slot that this host had before, or a free one.  @unsure: it is not known
+ * that whoever claimed it is gone.
+ */
+static int cxlf_slot_pick(struct cxlf_dev *cd, const uuid_t *uuid, bool *unsure)
+{
+	u64 mine = cxlf_claim_word(uuid);
+	struct cxlfork_host host;
+	int torn = -ENOENT, err;
+	u32 s;
+
+	*unsure = true;
+	for (s = 0; s < cd->geo.nr_slots; s++) {
+		if (cxlf_load(cd, cxlf_claim_off(cd, s)) != mine)
+			continue;
+		err = cxlf_host_read(cd, s, &host);
+		if (!err && !memcmp(host.host_uuid, uuid->b, sizeof(uuid->b))) {
+			*unsure = cxlf_host_state(cd, s) == CXLFORK_HOST_ALIVE;
+			return s;
+		}
+		/* Claimed, and then the power went out. */
+		if (err && torn < 0)
+			torn = s;
+	}
+	if (torn >= 0)
+		return torn;
+
+	*unsure = false;
+	for (s = 0; s < cd->geo.nr_slots; s++)
+		if (cxlf_cas(cd, cxlf_claim_off(cd, s), 0, mine))
+			return s;
+	return -EUSERS;
+}
+
+static void cxlf_host_write(struct cxlf_dev *cd, const uuid_t *uuid)
+{
+	struct cxlfork_host host = {}, was;
+	size_t len = offsetof(struct cxlfork_host, claim);
+
+	/* Also from a record that is damaged: only "another one" counts. */
+	cxlf_host_read(cd, cd->slot, &was);
+
+	memcpy(host.host_uuid, uuid->b, sizeof(host.host_uuid));
+	host.boot_epoch = cpu_to_le64(le64_to_cpu(was.boot_epoch) + 1);
+	host.phys_base = cpu_to_le64(cd->base);
+	host.attached = cpu_to_le64(ktime_get_real_seconds());
+	strscpy(host.name, init_utsname()->nodename, sizeof(host.name));
+	strscpy(host.kernel, init_utsname()->release, sizeof(host.kernel));
+	cxlf_head_seal(&host, &host.head, CXLFORK_MAGIC_SLOT, len);
+	cxlf_write(cd, cxlf_slot_off(cd, cd->slot), &host, len);
+	cxlf_fence();
+}
+
+static void cxlf_heartbeat(struct cxlf_dev *cd)
+{
+	u64 off = cxlf_heartbeat_off(cd, cd->slot);
+
+	if (cxlf_load(cd, off) != cd->heartbeat)
+		dev_err_ratelimited(cd->dev, "another host writes to slot %u: is there one with the same UUID?\n",
+				    cd->slot);
+	cxlf_store(cd, off, ++cd->heartbeat);
+}
+
+static void cxlf_beat(struct work_struct *work)
+{
+	struct cxlf_dev *cd = container_of(work, struct cxlf_dev, beat.work);
+
+	cxlf_heartbeat(cd);
+	/* Whoever has it may take long, and others watch the heartbeat. */
+	if (mutex_trylock(&cd->lock)) {
+		cxlf_hosts_look(cd);
+		cxlf_dir_upkeep(cd);
+		mutex_unlock(&cd->lock);
+	}
+	queue_delayed_work(system_unbound_wq, &cd->beat, HZ);
+}
+
+/**
+ * cxlf_slot_attach - get this host its slot, and put in order what it left
+ * @cd: pool
+ * @reason: CXLF_REASON_MAX bytes: why not, on error
+ *
+ * A host that comes back gets the slot it had.  Its references are dropped
+ * (what mapped the memory is gone with the last boot), what it was writing is
+ * given back, what it was deleting is deleted if nobody refers to it.  Starts
+ * the heartbeat.
+ *
+ * Context: process context, sleeps, for CXLF_WATCH_MS if the slot's last user
+ * didn't leave in an orderly way; caller holds admin, geo is valid.
+ * Return: 0; -EUSERS: all slots are taken; -EBUSY: a live host has this UUID;
+ * -ENXIO, -EINVAL: this host has no identity; -EINTR; -EIO.
+ */
+int cxlf_slot_attach(struct cxlf_dev *cd, char *reason)
+{
+	bool unsure;
+	u32 silent;
+	uuid_t uuid;
+	int slot, err;
+
+	err = cxlf_identity(&uuid, reason);
+	if (err)
+		return err;
+	slot = cxlf_slot_pick(cd, &uuid, &unsure);
+	if (slot < 0) {
+		snprintf(reason, CXLF_REASON_MAX,
+			 "all %u host slots are taken", cd->geo.nr_slots);
+		return slot;
+	}
+	if (unsure) {
+		err = cxlf_hosts_watch(cd, BIT(slot), &silent);
+		if (err >= 0) {
+			snprintf(reason, CXLF_REASON_MAX,
+				 "slot %d: a live host has the same UUID", slot);
+			return -EBUSY;
+		}
+		if (err != -ENOENT) {
+			strscpy(reason, "interrupted", CXLF_REASON_MAX);
+			return err;
+		}
+	}
+
+	mutex_lock(&cd->lock);
+	cd->slot = slot;
+	memset(cd->seen, 0, sizeof(cd->seen));
+	cxlf_host_write(cd, &uuid);
+	cxlf_refs_load(cd);
+	err = cxlf_dir_load(cd);
+	if (err) {
+		cd->slot = CXLF_NO_SLOT;
+		strscpy(reason, "the extent table can't be read",
+			CXLF_REASON_MAX);
+	} else {
+		cd->heartbeat = cxlf_load(cd, cxlf_heartbeat_off(cd, slot)) + 1;
+		cxlf_store(cd, cxlf_heartbeat_off(cd, slot), cd->heartbeat);
+		cxlf_store(cd, cxlf_state_off(cd, slot), CXLFORK_HOST_ALIVE);
+		cxlf_hosts_look(cd);
+	}
+	mutex_unlock(&cd->lock);
+	if (err)
+		return err;
+
+	INIT_DELAYED_WORK(&cd->beat, cxlf_beat);
+	queue_delayed_work(system_unbound_wq, &cd->beat, HZ);
+	return 0;
+}
+
+/**
+ * cxlf_slot_detach - leave in an orderly way
+ * @cd: pool
+ *
+ * The slot stays this host's, with all that it has published.
+ *
+ * Context: process context, sleeps; caller holds admin, no handle is left and
+ * there will be no new one.
+ */
+void cxlf_slot_detach(struct cxlf_dev *cd)
+{
+	cancel_delayed_work_sync(&cd->beat);
+	mutex_lock(&cd->lock);
+	cxlf_store(cd, cxlf_state_off(cd, cd->slot), CXLFORK_HOST_DETACHED);
+	cd->slot = CXLF_NO_SLOT;
+	mutex_unlock(&cd->lock);
+}
