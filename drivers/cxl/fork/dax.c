@@ -7,6 +7,7 @@
  * happens to be loaded first.
  */
 #include <linux/ioport.h>
+#include <linux/mm.h>
 #include <linux/range.h>
 
 #include "../../dax/bus.h"

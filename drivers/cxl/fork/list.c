@@ -6,6 +6,9 @@
 
 #include "fork.h"
 
+/* How often an entry that changes under our eyes is looked at again. */
+#define CXLF_LIST_TRIES	3
+
 static void cxlf_list_writing(struct cxlf_dev *cd, u32 idx, u64 gen,
 			      struct cxlfork_ckpt_info *info)
 {
@@ -53,6 +56,14 @@ static void cxlf_list_one(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word,
 	memcpy(info->name, entry.name, sizeof(info->name));
 }
 
+static bool cxlf_listed(u64 word)
+{
+	u32 state = CXLFORK_WORD_STATE(word);
+
+	return state != CXLFORK_CKPT_FREE && state <= CXLFORK_CKPT_RETIRING &&
+	       CXLFORK_WORD_GEN(word) <= CXLFORK_GEN_MAX;
+}
+
 /**
  * cxlf_list - the next checkpoint
  * @cd: pool
@@ -67,26 +78,25 @@ int cxlf_list(struct cxlf_dev *cd, struct cxlfork_ckpt_info *info)
 {
 	u64 end = (u64)cd->geo.nr_slots * CXLFORK_MAX_CKPTS;
 	u64 n = info->cursor, word, off;
-	u32 slot, idx, state;
+	u32 slot, idx, tries;
 
 	for (; n < end; n++) {
 		slot = n / CXLFORK_MAX_CKPTS;
 		idx = n % CXLFORK_MAX_CKPTS;
 		off = cxlf_entry_off(cd, slot, idx);
-		do {
+		for (tries = 0; tries < CXLF_LIST_TRIES; tries++) {
 			word = cxlf_load(cd, off);
-			state = CXLFORK_WORD_STATE(word);
-			if (state == CXLFORK_CKPT_FREE ||
-			    state > CXLFORK_CKPT_RETIRING ||
-			    CXLFORK_WORD_GEN(word) > CXLFORK_GEN_MAX)
+			if (!cxlf_listed(word))
 				break;
 			memset(info, 0, sizeof(*info));
 			cxlf_list_one(cd, slot, idx, word, info);
 			info->cursor = n + 1;
 			if (cxlf_load(cd, off) == word)
 				return 0;
-			cond_resched();
-		} while (!fatal_signal_pending(current));
+		}
+		/* It never stood still: not for long, then. */
+		if (tries == CXLF_LIST_TRIES)
+			return 0;
 	}
 	return -ENOENT;
 }
