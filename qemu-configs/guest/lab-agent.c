@@ -178,10 +178,11 @@ static int start(struct run *r, char *data, uint32_t len)
 	memmove(words + 2, words + 3, vars * sizeof(*words));
 	words[2 + vars] = NULL;
 
-	if (want_in ? pipe2(in, O_CLOEXEC) :
-		      (in[0] = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0)
+	if (!want_in)
+		in[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	else if (pipe2(in, O_CLOEXEC))
 		return -1;
-	if (pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC))
+	if (in[0] < 0 || pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC))
 		return -1;
 	r->pid = fork();
 	if (r->pid < 0)
@@ -235,7 +236,8 @@ static void feed(struct run *r)
 	if (r->buf && r->at >= r->len) {
 		free(r->buf);
 		r->buf = NULL;
-		r->at = r->len = 0;
+		r->at = 0;
+		r->len = 0;
 	}
 	if (!r->buf && r->in_eof && r->in >= 0) {
 		close(r->in);

@@ -29,6 +29,6 @@ enum lab_frame {
 void lab_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int lab_param(const char *name, char *buf, size_t size);
 void lab_network(unsigned int node);
-void lab_agent(void) __attribute__((noreturn));
+void lab_agent(void);
 
 #endif

@@ -58,8 +58,8 @@ int lab_param(const char *name, char *buf, size_t size)
 	if (n < 0)
 		return -1;
 	line[n] = '\0';
-	for (word = strtok_r(line, " \n", &save); word;
-	     word = strtok_r(NULL, " \n", &save)) {
+	for (word = strtok_r(line, "\n ", &save); word;
+	     word = strtok_r(NULL, "\n ", &save)) {
 		if (!strncmp(word, name, len) && word[len] == '=') {
 			snprintf(buf, size, "%s", word + len + 1);
 			return 0;
@@ -196,4 +196,5 @@ int main(int argc, char **argv)
 	lab_log("node%u is up after %ld.%02ld s", node, (long)now.tv_sec,
 		now.tv_nsec / 10000000);
 	lab_agent();
+	return 1;
 }

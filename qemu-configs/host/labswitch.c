@@ -172,7 +172,9 @@ static void accept_one(int s)
 		return;
 	for (i = 0; i < PORTS && ports[i].fd >= 0; i++)
 		;
-	if (i == PORTS || !(ports[i].in = malloc(FRAME_MAX))) {
+	if (i < PORTS)
+		ports[i].in = malloc(FRAME_MAX);
+	if (i == PORTS || !ports[i].in) {
 		close(fd);
 		return;
 	}

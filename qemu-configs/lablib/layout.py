@@ -41,6 +41,8 @@ def show_size(size):
 
 def kernel_dir(config):
     """The built kernel of this checkout, as the folder it really is in."""
+    if not re.fullmatch(r"[a-z0-9-]+", config):
+        raise LabError(f"no kernel config '{config}' (default, debug)")
     link = os.path.join(BUILD, f"kernel-{config}")
     path = os.path.realpath(link)
     if not os.path.exists(os.path.join(path, "bzImage")):
