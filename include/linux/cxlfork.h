@@ -10,10 +10,13 @@
 #ifndef _LINUX_CXLFORK_H
 #define _LINUX_CXLFORK_H
 
-#include <linux/cleanup.h>
+#include <linux/completion.h>
+#include <linux/mutex.h>
+#include <linux/path.h>
 #include <linux/refcount.h>
 #include <linux/mm_types.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
 #include <uapi/linux/cxlfork.h>
 #include <uapi/linux/cxlfork_format.h>
 
@@ -103,6 +106,8 @@ struct cxlfork_pool_ops {
  * @size:	bytes, a multiple of an extent; 0: unformatted
  * @etable:	extent table (in CXL memory)
  * @nr_extents:	extents of the region
+ * @users:	the core's: registration, calls under way and open checkpoints
+ * @idle:	the core's: @users has come to zero
  *
  * One pool a host: a second one is refused.
  */
@@ -116,6 +121,8 @@ struct cxlfork_pool {
 	u64				size;
 	__le64				*etable;
 	u32				nr_extents;
+	refcount_t			users;
+	struct completion		idle;
 };
 
 /* Cookie in dev_pagemap.owner: tells a CXL page of a pool from any other. */
@@ -125,6 +132,7 @@ int cxlfork_register_pool(struct cxlfork_pool *pool);
 void cxlfork_unregister_pool(struct cxlfork_pool *pool);
 int cxlfork_guard(struct cxlfork_pool *pool, u32 extent, u32 nr, bool readonly);
 struct cxlfork_pool *cxlfork_pool_get(int fd);
+void cxlfork_pool_hold(struct cxlfork_pool *pool);
 void cxlfork_pool_put(struct cxlfork_pool *pool);
 
 /*
@@ -188,15 +196,277 @@ int cxlfork_check_entries(const struct cxlfork_space *space, const u64 *src,
 			  pgprot_t prot);
 int cxlfork_collect(struct vm_area_struct *vma, unsigned long start,
 		    unsigned long end, struct cxlfork_chunk *chunk);
-long cxlfork_count(struct vm_area_struct *vma, unsigned long start,
-		   unsigned long end);
+int cxlfork_count(struct vm_area_struct *vma,
+		  int (*counted)(void *arg, unsigned long addr, unsigned int nr),
+		  void *arg);
 void cxlfork_chunk_release(struct cxlfork_chunk *chunk);
 
 /*
- * kernel/cxlfork: a checkpoint that is open on this host
+ * kernel/cxlfork: what is said about obstacles (report.c)
  */
+
+/**
+ * struct cxlfork_log - obstacles found so far
+ * @records:	room for @capacity of them
+ * @capacity:	how many fit
+ * @nr:		how many were found; may be more
+ */
+struct cxlfork_log {
+	struct cxlfork_report	*records;
+	u32			capacity;
+	u32			nr;
+};
+
+int cxlfork_log_init(struct cxlfork_log *log, u32 capacity);
+void cxlfork_log_free(struct cxlfork_log *log);
+int cxlfork_log_copy(const struct cxlfork_log *log, u64 reports, u32 __user *nr);
+__printf(7, 8)
+void cxlfork_report(struct cxlfork_log *log, u32 reason, int fd,
+		    unsigned long start, unsigned long end, u64 value,
+		    const char *fmt, ...);
+#define cxlfork_obstacle(log, reason, fmt, ...) \
+	cxlfork_report(log, reason, -1, 0, 0, 0, fmt, ##__VA_ARGS__)
+
+/*
+ * kernel/cxlfork: making a checkpoint (snapshot*.c, checkpoint.c)
+ */
+
+/**
+ * struct cxlfork_buf - bytes that grow
+ * @data:	kvmalloc()ed
+ * @len:	used
+ * @cap:	allocated
+ */
+struct cxlfork_buf {
+	void	*data;
+	size_t	len;
+	size_t	cap;
+};
+
+extern const u32 cxlfork_entry_size[CXLFORK_NR_SECTIONS];
+
+void *cxlfork_buf_add(struct cxlfork_buf *buf, size_t len);
+int cxlfork_buf_find(const struct cxlfork_buf *buf, const void *ptr);
+int cxlfork_buf_add_ptr(struct cxlfork_buf *buf, const void *ptr);
+
+/**
+ * struct cxlfork_request - one call of cxlfork()
+ * @pool:	where to
+ * @flags:	CXLFORK_*
+ * @name:	or empty
+ * @uid:	who asks: owns the checkpoint
+ * @gid:	likewise
+ * @handover:	descriptors that are not looked at
+ * @nr_handover: how many
+ * @payload:	buffer in the checkpointed process, or 0
+ * @payload_max: its size
+ * @payload_size_at: user address of the number that says how much was received
+ * @self:	the process asks for itself: a clone returns 0
+ * @privileged:	the asking process has CAP_CHECKPOINT_RESTORE
+ * @log:	what stands in the way
+ * @result:	id, 0 or -errno
+ */
+struct cxlfork_request {
+	struct cxlfork_pool	*pool;
+	u64			flags;
+	char			name[CXLFORK_NAME_MAX];
+	u32			uid;
+	u32			gid;
+	s32			*handover;
+	u32			nr_handover;
+	u64			payload;
+	u32			payload_max;
+	u64			payload_size_at;
+	bool			self;
+	bool			privileged;
+	struct cxlfork_log	log;
+	long			result;
+};
+
+/**
+ * struct cxlfork_snapshot - a task's state in the on-CXL format, pages apart
+ * @req:	what it is made for
+ * @sec:	sections
+ * @inodes:	of the mapped files, to find each only once; no references
+ * @files:	open files of the descriptors, likewise
+ */
+struct cxlfork_snapshot {
+	struct cxlfork_request	*req;
+	struct cxlfork_buf	sec[CXLFORK_NR_SECTIONS];
+	struct cxlfork_buf	inodes;
+	struct cxlfork_buf	files;
+};
+
+int cxlfork_snapshot_string(struct cxlfork_snapshot *snap, const char *s, __le32 *at);
+int cxlfork_snapshot_path(struct cxlfork_snapshot *snap, const struct path *path,
+			  __le32 *at);
+int cxlfork_snapshot_task(struct cxlfork_snapshot *snap);
+int cxlfork_snapshot_mm(struct cxlfork_snapshot *snap);
+int cxlfork_snapshot_fds(struct cxlfork_snapshot *snap);
+long cxlfork_checkpoint(struct cxlfork_request *req);
+
+/* A private mapping whose resident pages travel. */
+static inline bool cxlfork_vma_has_pages(u32 flags)
+{
+	return (flags & CXLFORK_VMA_MAYWRITE) &&
+	       !(flags & (CXLFORK_VMA_MAYSHARE | CXLFORK_VMA_WIPEONFORK |
+			  CXLFORK_VMA_DROPPABLE));
+}
+
+vm_flags_t cxlfork_vm_flags(u32 flags, u32 pkey);
+int cxlfork_file_identity(struct file *file, struct cxlfork_file *id);
+const char *cxlfork_file_differs(const struct cxlfork_file *was,
+				 const struct cxlfork_file *is);
+
+/* What user space may have derived its choice of code from (x86.c). */
+void cxlfork_arch_identity(struct cxlfork_image *image);
+int cxlfork_arch_compatible(const struct cxlfork_image *image, struct cxlfork_log *log);
+int cxlfork_arch_snapshot(struct cxlfork_snapshot *snap, struct cxlfork_task *task);
+void cxlfork_arch_snapshot_mm(struct cxlfork_mm_state *state);
+int cxlfork_arch_check_mm(const struct cxlfork_mm_state *state);
+int cxlfork_arch_restore_mm(struct mm_struct *mm, const struct cxlfork_mm_state *state);
+int cxlfork_arch_check_task(const struct cxlfork_task *task);
+int cxlfork_arch_prepare(const void *xstate, size_t len, u32 *pkru);
+void cxlfork_arch_restore(const struct cxlfork_task *task, u32 pkru);
+
+/*
+ * kernel/cxlfork: a checkpoint that is open on this host (template*.c)
+ */
+
+/**
+ * struct cxlfork_template_vma - a mapping, decoded
+ * @start:	first byte
+ * @end:	first byte after it
+ * @flags:	CXLFORK_VMA_*
+ * @vm_flags:	VM_*
+ * @prot:	vm_page_prot
+ * @pgoff:	in pages
+ * @file:	index of its file, or CXLFORK_NO_FILE
+ */
+struct cxlfork_template_vma {
+	unsigned long	start;
+	unsigned long	end;
+	u32		flags;
+	vm_flags_t	vm_flags;
+	pgprot_t	prot;
+	unsigned long	pgoff;
+	u32		file;
+};
+
+/**
+ * struct cxlfork_template_leaf - a leaf, decoded
+ * @addr:	first address
+ * @vma:	index of the first mapping below it
+ * @whole:	that mapping covers all of it
+ * @nr_pages:	entries that map a page, as the image says
+ * @table:	once checked: the table to attach (@whole) or to copy
+ * @local:	@table is a page of this host
+ */
+struct cxlfork_template_leaf {
+	unsigned long	addr;
+	u32		vma;
+	bool		whole;
+	bool		local;
+	u32		nr_pages;
+	const u64	*table;
+};
+
+/**
+ * struct cxlfork_template - an open checkpoint
+ * @ref:	address spaces and callers that use it
+ * @node:	in the list of open ones
+ * @free:	its end, after a grace period
+ * @ckpt:	the pool's reference
+ * @image:	checked copy of the header
+ * @extents:	checked copy of the table of extents
+ * @space:	where leaf entries may point
+ * @sec:	checked copies of the sections
+ * @vmas:	mappings, ascending, disjoint
+ * @nr_vmas:	how many
+ * @leaves:	leaves, ascending
+ * @nr_leaves:	how many
+ * @lock:	protects leaves[].table and .local
+ */
+struct cxlfork_template {
+	refcount_t			ref;
+	struct list_head		node;
+	struct rcu_work			free;
+	struct cxlfork_ckpt		*ckpt;
+	struct cxlfork_image		*image;
+	u32				*extents;
+	struct cxlfork_space		space;
+	struct {
+		void	*data;
+		size_t	len;
+		u32	nr;
+	}				sec[CXLFORK_NR_SECTIONS];
+	struct cxlfork_template_vma	*vmas;
+	u32				nr_vmas;
+	struct cxlfork_template_leaf	*leaves;
+	u32				nr_leaves;
+	struct mutex			lock;
+};
+
+struct cxlfork_template *cxlfork_template_open(struct cxlfork_pool *pool, u64 id,
+					       struct cxlfork_log *log);
+int cxlfork_template_check(struct cxlfork_template *t, struct cxlfork_log *log);
+int cxlfork_template_leaf(struct cxlfork_template *t, u32 i, struct cxlfork_log *log);
+void *cxlfork_template_at(struct cxlfork_template *t, u64 offset);
+const char *cxlfork_template_string(const struct cxlfork_template *t, __le32 at);
 void cxlfork_template_hold(struct cxlfork_template *template);
 void cxlfork_template_put(struct cxlfork_template *template);
 u64 cxlfork_template_id(const struct cxlfork_template *template);
+
+static inline const struct cxlfork_task *
+cxlfork_template_task(const struct cxlfork_template *t)
+{
+	return t->sec[CXLFORK_SEC_TASK].data;
+}
+
+static inline const struct cxlfork_mm_state *
+cxlfork_template_mm(const struct cxlfork_template *t)
+{
+	return t->sec[CXLFORK_SEC_MM].data;
+}
+
+/*
+ * kernel/cxlfork: becoming a clone (restore*.c)
+ */
+
+/**
+ * struct cxlfork_restore - one call of cxlrestore(), until nothing can fail
+ * @pool_file:	the pool's control device as the ghost has it open
+ * @template:	what to become
+ * @log:	what stands in the way
+ * @files:	mapped files, opened here
+ * @mm:		the address space that is built
+ * @cwd:	working directory
+ * @fds:	open files, by index of the descriptor section
+ * @fd_map:	descriptors handed over
+ * @nr_fd_map:	how many
+ * @payload:	what to put into the payload buffer
+ * @payload_size: bytes of it
+ * @pkru:	protection key rights
+ */
+struct cxlfork_restore {
+	struct file		*pool_file;
+	struct cxlfork_template	*template;
+	struct cxlfork_log	log;
+	struct file		**files;
+	struct mm_struct	*mm;
+	struct path		cwd;
+	struct file		**fds;
+	struct cxlfork_fd_map	*fd_map;
+	u32			nr_fd_map;
+	void			*payload;
+	u32			payload_size;
+	u32			pkru;
+};
+
+int cxlfork_restore_open_files(struct cxlfork_restore *r);
+int cxlfork_restore_mm(struct cxlfork_restore *r);
+int cxlfork_restore_fds(struct cxlfork_restore *r);
+void cxlfork_restore_install_fds(struct cxlfork_restore *r);
+long cxlfork_restore(struct cxlfork_restore *r);
 
 #endif /* _LINUX_CXLFORK_H */

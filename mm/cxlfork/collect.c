@@ -11,7 +11,9 @@
 
 struct cxlfork_collect {
 	struct cxlfork_chunk	*chunk;		/* NULL: only count */
-	long			count;
+	int			(*counted)(void *arg, unsigned long addr, unsigned int nr);
+	void			*arg;
+	unsigned int		count;
 };
 
 static void cxlfork_take(struct cxlfork_collect *c, unsigned long addr,
@@ -61,15 +63,22 @@ static int cxlfork_take_pte(struct cxlfork_collect *c,
 	return 0;
 }
 
+static int cxlfork_counted(struct cxlfork_collect *c, unsigned long addr)
+{
+	return c->counted && c->count ? c->counted(c->arg, addr, c->count) : 0;
+}
+
 static int cxlfork_collect_pmd(pmd_t *pmd, unsigned long addr,
 			       unsigned long end, struct mm_walk *walk)
 {
 	struct cxlfork_collect *c = walk->private;
+	unsigned long from = addr;
 	struct vm_area_struct *vma = walk->vma;
 	pte_t *start, *pte;
 	spinlock_t *ptl;
 	int ret = 0;
 
+	c->count = 0;
 	ptl = pmd_trans_huge_lock(pmd, vma);
 	if (ptl) {
 		if (!pmd_present(*pmd)) {
@@ -84,7 +93,7 @@ static int cxlfork_collect_pmd(pmd_t *pmd, unsigned long addr,
 					     pmd_dirty(*pmd));
 		}
 		spin_unlock(ptl);
-		return 0;
+		return cxlfork_counted(c, from);
 	}
 	start = pte_offset_map_lock(vma->vm_mm, pmd, addr, &ptl);
 	if (!start) {
@@ -95,7 +104,7 @@ static int cxlfork_collect_pmd(pmd_t *pmd, unsigned long addr,
 		ret = cxlfork_take_pte(c, vma, addr, ptep_get(pte));
 	pte_unmap_unlock(start, ptl);
 	cond_resched();
-	return ret;
+	return ret ?: cxlfork_counted(c, from);
 }
 
 static const struct mm_walk_ops cxlfork_collect_ops = {
@@ -147,20 +156,21 @@ int cxlfork_collect(struct vm_area_struct *vma, unsigned long start,
 /**
  * cxlfork_count - how many pages cxlfork_collect() would find
  * @vma:	private mapping
- * @start:	first address
- * @end:	first address after the range
+ * @counted:	called for each 2 MiB that has any, in ascending order, with an
+ *		address in it and their number; may return an error
+ * @arg:	for @counted
  *
  * Context: the mmap lock of the mapping's mm is held for reading; sleeps.
- * Return: the number of pages, or -errno.
+ * Return: 0 or -errno.
  */
-long cxlfork_count(struct vm_area_struct *vma, unsigned long start,
-		   unsigned long end)
+int cxlfork_count(struct vm_area_struct *vma,
+		  int (*counted)(void *arg, unsigned long addr, unsigned int nr),
+		  void *arg)
 {
-	struct cxlfork_collect c = { };
-	int ret;
+	struct cxlfork_collect c = { .counted = counted, .arg = arg };
 
-	ret = walk_page_range(vma->vm_mm, start, end, &cxlfork_collect_ops, &c);
-	return ret ?: c.count;
+	return walk_page_range(vma->vm_mm, vma->vm_start, vma->vm_end,
+			       &cxlfork_collect_ops, &c);
 }
 
 /**

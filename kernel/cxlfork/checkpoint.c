@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Making a checkpoint: plan the image, reserve its extents, write pages, leaf
+ * tables and state, publish.
+ *
+ * Runs in the context of the process that is checkpointed.  Nothing is written
+ * before it is known that all can be cloned and that there is room for it.
+ */
+#include <linux/align.h>
+#include <linux/cxlfork.h>
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/unaligned.h>
+#include "crc.h"
+
+/**
+ * struct cxlfork_writer - an image on its way
+ * @snap:	what goes in beside pages
+ * @ckpt:	its extents
+ * @image:	its header
+ * @vmas:	the mappings, as in the image
+ * @nr_vmas:	how many
+ * @leaves:	the leaves, as in the image
+ * @nr_leaves:	how many
+ * @dirty:	their dirty bits
+ * @nr_pages:	data pages planned
+ * @used:	data pages written
+ * @chunk:	pages of the leaf that is written
+ * @table:	that leaf
+ */
+struct cxlfork_writer {
+	struct cxlfork_snapshot	*snap;
+	struct cxlfork_ckpt	*ckpt;
+	struct cxlfork_image	*image;
+	struct cxlfork_vma	*vmas;
+	u32			nr_vmas;
+	struct cxlfork_leaf	*leaves;
+	u32			nr_leaves;
+	__le64			(*dirty)[CXLFORK_LEAF_ENTRIES / 64];
+	u64			nr_pages;
+	u64			used;
+	struct cxlfork_chunk	*chunk;
+	u64			*table;
+};
+
+static u64 cxlfork_region_offset(const struct cxlfork_ckpt *ckpt, u64 offset)
+{
+	return ((u64)ckpt->extents[offset >> CXLFORK_EXTENT_SHIFT] << CXLFORK_EXTENT_SHIFT) |
+	       (offset & (CXLFORK_EXTENT_SIZE - 1));
+}
+
+/* Non-temporal: other hosts are to find it in memory, not in our caches. */
+static void cxlfork_write(struct cxlfork_ckpt *ckpt, u64 offset, const void *data, size_t len)
+{
+	while (len) {
+		size_t n = min_t(u64, len, CXLFORK_EXTENT_SIZE -
+					   (offset & (CXLFORK_EXTENT_SIZE - 1)));
+
+		memcpy_flushcache(ckpt->pool->addr + cxlfork_region_offset(ckpt, offset),
+				  data, n);
+		data += n;
+		offset += n;
+		len -= n;
+	}
+}
+
+struct cxlfork_plan {
+	struct cxlfork_writer		*w;
+	const struct vm_area_struct	*vma;
+};
+
+static int cxlfork_plan_leaf(void *arg, unsigned long addr, unsigned int nr)
+{
+	struct cxlfork_plan *plan = arg;
+	struct cxlfork_writer *w = plan->w;
+	struct cxlfork_buf *buf = &w->snap->sec[CXLFORK_SEC_LEAVES];
+	struct cxlfork_leaf *leaf;
+
+	addr &= PMD_MASK;
+	leaf = w->nr_leaves ? (struct cxlfork_leaf *)buf->data + w->nr_leaves - 1 : NULL;
+	if (!leaf || le64_to_cpu(leaf->addr) != addr) {
+		leaf = cxlfork_buf_add(buf, sizeof(*leaf));
+		if (!leaf)
+			return -ENOMEM;
+		leaf->addr = cpu_to_le64(addr);
+		if (plan->vma->vm_start <= addr && plan->vma->vm_end - addr >= PMD_SIZE)
+			leaf->flags = cpu_to_le32(CXLFORK_LEAF_WHOLE);
+		w->nr_leaves++;
+	}
+	w->nr_pages += nr;
+	return fatal_signal_pending(current) ? -EINTR : 0;
+}
+
+/* Which leaves there will be, and for how many pages. */
+static int cxlfork_plan_leaves(struct cxlfork_writer *w)
+{
+	struct cxlfork_plan plan = { .w = w };
+	u32 i;
+	int ret;
+
+	for (i = 0; i < w->nr_vmas; i++) {
+		if (!cxlfork_vma_has_pages(le32_to_cpu(w->vmas[i].flags)))
+			continue;
+		plan.vma = find_vma(current->mm, le64_to_cpu(w->vmas[i].start));
+		ret = cxlfork_count((struct vm_area_struct *)plan.vma, cxlfork_plan_leaf, &plan);
+		if (ret)
+			return ret;
+	}
+	w->leaves = w->snap->sec[CXLFORK_SEC_LEAVES].data;
+	w->dirty = cxlfork_buf_add(&w->snap->sec[CXLFORK_SEC_DIRTY],
+				   w->nr_leaves * sizeof(*w->dirty));
+	return w->dirty ? 0 : -ENOMEM;
+}
+
+/* Where everything goes; returns the bytes that takes. */
+static u64 cxlfork_plan_layout(struct cxlfork_writer *w)
+{
+	struct cxlfork_image *image = w->image;
+	u64 offset = sizeof(*image), bytes = 0;
+	u32 table = 0, i;
+
+	for (i = 0; i < CXLFORK_NR_SECTIONS; i++)
+		bytes += ALIGN(w->snap->sec[i].len, 8);
+	bytes += sizeof(*image) + PAGE_SIZE + (w->nr_leaves + w->nr_pages) * PAGE_SIZE;
+	/* The table of extents takes room itself: generously rounded up. */
+	table = ALIGN((DIV_ROUND_UP(bytes, CXLFORK_EXTENT_SIZE - 4) + 1) * sizeof(__le32), 8);
+
+	image->extents_off = cpu_to_le64(offset);
+	offset += table;
+	for (i = 0; i < CXLFORK_NR_SECTIONS; i++) {
+		struct cxlfork_section *s = &image->sections[i];
+
+		s->offset = cpu_to_le64(offset);
+		s->length = cpu_to_le64(w->snap->sec[i].len);
+		s->entry_size = cpu_to_le32(cxlfork_entry_size[i]);
+		offset += ALIGN(w->snap->sec[i].len, 8);
+	}
+	offset = PAGE_ALIGN(offset);
+	image->leaves_off = cpu_to_le64(offset);
+	offset += (u64)w->nr_leaves * PAGE_SIZE;
+	image->data_off = cpu_to_le64(offset);
+	offset += w->nr_pages * PAGE_SIZE;
+	return offset;
+}
+
+static int cxlfork_reserve(struct cxlfork_writer *w)
+{
+	struct cxlfork_request *req = w->snap->req;
+	struct cxlfork_ckpt_attr attr = {
+		.uid = req->uid,
+		.gid = req->gid,
+		.mode = 0600,
+		.pages = w->nr_pages,
+		.bytes = cxlfork_plan_layout(w),
+	};
+	struct cxlfork_ckpt *ckpt;
+	u64 missing = 0;
+
+	strscpy(attr.name, req->name, sizeof(attr.name));
+	ckpt = req->pool->ops->create(req->pool, &attr, &missing);
+	if (!IS_ERR(ckpt)) {
+		w->ckpt = ckpt;
+		return 0;
+	}
+	if (PTR_ERR(ckpt) == -ENOSPC && missing)
+		cxlfork_report(&req->log, CXLFORK_REASON_NO_SPACE, -1, 0, 0, missing,
+			       "the pool is full: %llu MiB are needed, %llu MiB are missing",
+			       DIV_ROUND_UP(attr.bytes, SZ_1M), DIV_ROUND_UP(missing, SZ_1M));
+	else if (PTR_ERR(ckpt) == -ENOSPC)
+		cxlfork_obstacle(&req->log, CXLFORK_REASON_NO_SPACE,
+				 "this host's directory is full: delete a checkpoint");
+	else if (PTR_ERR(ckpt) == -EEXIST)
+		cxlfork_obstacle(&req->log, CXLFORK_REASON_NAME,
+				 "there is a checkpoint named %s already", req->name);
+	return PTR_ERR(ckpt);
+}
+
+/* One page: copy it, make its entry. */
+static int cxlfork_write_page(struct cxlfork_writer *w, struct page *page,
+			      unsigned int i, pgprot_t prot)
+{
+	struct cxlfork_ckpt *ckpt = w->ckpt;
+	void *from;
+	u64 offset;
+
+	if (w->used == w->nr_pages)
+		return -EAGAIN; /* somebody else gave the process more pages */
+	offset = le64_to_cpu(w->image->data_off) + w->used++ * PAGE_SIZE;
+	from = kmap_local_page(page);
+	cxlfork_write(ckpt, offset, from, PAGE_SIZE);
+	kunmap_local(from);
+	offset = cxlfork_region_offset(ckpt, offset);
+	w->table[i] = cxlfork_make_entry(PHYS_PFN(ckpt->pool->base + offset), prot,
+					 test_bit(i, w->chunk->young));
+	return 0;
+}
+
+/* The pages of one mapping below one leaf. */
+static int cxlfork_write_part(struct cxlfork_writer *w, const struct cxlfork_vma *v,
+			      unsigned long addr)
+{
+	unsigned long start = max_t(unsigned long, le64_to_cpu(v->start), addr);
+	unsigned long end = min_t(unsigned long, le64_to_cpu(v->end), addr + PMD_SIZE);
+	vm_flags_t flags = cxlfork_vm_flags(le32_to_cpu(v->flags), le32_to_cpu(v->pkey));
+	pgprot_t prot = vm_get_page_prot(flags);
+	struct vm_area_struct *vma = find_vma(current->mm, start);
+	int ret;
+
+	ret = cxlfork_collect(vma, start, end, w->chunk);
+	for (; !ret && start < end; start += PAGE_SIZE) {
+		struct page *page = w->chunk->page[pte_index(start)];
+
+		if (page)
+			ret = cxlfork_write_page(w, page, pte_index(start), prot);
+	}
+	return ret;
+}
+
+/* All leaves and their pages. */
+static int cxlfork_write_leaves(struct cxlfork_writer *w)
+{
+	u32 i, first = 0, v, j;
+	int ret = 0;
+
+	for (i = 0; i < w->nr_leaves && !ret; i++) {
+		unsigned long addr = le64_to_cpu(w->leaves[i].addr);
+
+		memset(w->table, 0, PAGE_SIZE);
+		while (le64_to_cpu(w->vmas[first].end) <= addr)
+			first++;
+		for (v = first; v < w->nr_vmas && !ret; v++) {
+			if (le64_to_cpu(w->vmas[v].start) >= addr + PMD_SIZE)
+				break;
+			if (cxlfork_vma_has_pages(le32_to_cpu(w->vmas[v].flags)))
+				ret = cxlfork_write_part(w, &w->vmas[v], addr);
+		}
+		w->leaves[i].nr_pages = cpu_to_le32(w->chunk->nr);
+		for (j = 0; j < ARRAY_SIZE(w->dirty[i]); j++)
+			w->dirty[i][j] = cpu_to_le64(w->chunk->dirty[j]);
+		cxlfork_chunk_release(w->chunk);
+		cxlfork_write(w->ckpt, le64_to_cpu(w->image->leaves_off) + i * PAGE_SIZE,
+			      w->table, PAGE_SIZE);
+		if (fatal_signal_pending(current))
+			ret = -EINTR;
+		cond_resched();
+	}
+	return ret;
+}
+
+/* Sections, table of extents, header. */
+static int cxlfork_write_state(struct cxlfork_writer *w)
+{
+	struct cxlfork_image *image = w->image;
+	struct cxlfork_ckpt *ckpt = w->ckpt;
+	size_t len = ckpt->nr_extents * sizeof(__le32);
+	__le32 *extents;
+	u32 i;
+
+	extents = kvmalloc(len, GFP_KERNEL);
+	if (!extents)
+		return -ENOMEM;
+	for (i = 0; i < ckpt->nr_extents; i++)
+		extents[i] = cpu_to_le32(ckpt->extents[i]);
+	cxlfork_write(ckpt, le64_to_cpu(image->extents_off), extents, len);
+	image->extents_crc = cpu_to_le32(cxlfork_crc(extents, len));
+	kvfree(extents);
+
+	for (i = 0; i < CXLFORK_NR_SECTIONS; i++) {
+		const struct cxlfork_buf *buf = &w->snap->sec[i];
+
+		image->sections[i].crc = cpu_to_le32(cxlfork_crc(buf->data, buf->len));
+		cxlfork_write(ckpt, le64_to_cpu(image->sections[i].offset), buf->data, buf->len);
+	}
+	image->id = cpu_to_le64(ckpt->id);
+	image->phys_base = cpu_to_le64(ckpt->pool->base);
+	image->nr_extents = cpu_to_le32(ckpt->nr_extents);
+	image->nr_leaves = cpu_to_le64(w->nr_leaves);
+	image->nr_pages = cpu_to_le64(w->used);
+	cxlfork_arch_identity(image);
+	cxlfork_seal(&image->head, CXLFORK_MAGIC_IMAGE, sizeof(*image));
+	cxlfork_write(ckpt, 0, image, sizeof(*image));
+	return 0;
+}
+
+static int cxlfork_write_image(struct cxlfork_snapshot *snap, u64 *id)
+{
+	struct cxlfork_writer w = {
+		.snap = snap,
+		.vmas = snap->sec[CXLFORK_SEC_VMAS].data,
+		.nr_vmas = snap->sec[CXLFORK_SEC_VMAS].len / sizeof(struct cxlfork_vma),
+		.image = kzalloc(sizeof(struct cxlfork_image), GFP_KERNEL),
+		.chunk = kzalloc(sizeof(struct cxlfork_chunk), GFP_KERNEL),
+		.table = kzalloc(PAGE_SIZE, GFP_KERNEL),
+	};
+	int ret = -ENOMEM;
+
+	if (!w.image || !w.chunk || !w.table)
+		goto out;
+	ret = cxlfork_plan_leaves(&w);
+	if (!ret)
+		ret = cxlfork_reserve(&w);
+	if (ret)
+		goto out;
+	ret = cxlfork_write_leaves(&w);
+	if (!ret)
+		ret = cxlfork_write_state(&w);
+	*id = w.ckpt->id;
+	if (ret)
+		snap->req->pool->ops->abort(w.ckpt);
+	else
+		ret = snap->req->pool->ops->publish(w.ckpt);
+out:
+	kfree(w.table);
+	kfree(w.chunk);
+	kfree(w.image);
+	return ret;
+}
+
+/* Memory: obstacles, mappings and pages under one hold of the mmap lock. */
+static long cxlfork_checkpoint_mm(struct cxlfork_snapshot *snap)
+{
+	struct cxlfork_request *req = snap->req;
+	u64 id = 0;
+	int ret;
+
+	if (mmap_read_lock_killable(current->mm))
+		return -EINTR;
+	ret = cxlfork_snapshot_mm(snap);
+	if (!ret && !(req->flags & CXLFORK_CHECK))
+		ret = req->log.nr ? -EOPNOTSUPP : cxlfork_write_image(snap, &id);
+	mmap_read_unlock(current->mm);
+	return ret ?: id;
+}
+
+/**
+ * cxlfork_checkpoint - checkpoint current
+ * @req:	what is asked for; gets the obstacles
+ *
+ * Context: process context of the process to checkpoint, on its way to or from
+ * user space, so that its registers are saved.
+ * Return: the id (> 0); 0: only checked, see the log; or -errno.
+ */
+long cxlfork_checkpoint(struct cxlfork_request *req)
+{
+	struct cxlfork_snapshot snap = { .req = req };
+	long ret;
+	int i;
+
+	if (!current->mm || (current->flags & PF_EXITING))
+		return -ESRCH;
+	ret = cxlfork_snapshot_task(&snap);
+	if (!ret)
+		ret = cxlfork_snapshot_fds(&snap);
+	if (!ret)
+		ret = cxlfork_checkpoint_mm(&snap);
+	for (i = 0; i < CXLFORK_NR_SECTIONS; i++)
+		kvfree(snap.sec[i].data);
+	kvfree(snap.inodes.data);
+	kvfree(snap.files.data);
+	if (ret > 0 && (req->flags & CXLFORK_KILL))
+		send_sig(SIGKILL, current, 1);
+	return ret;
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The pool that the driver has registered: found by descriptor, pinned by use.
+ */
+#include <linux/cxlfork.h>
+#include <linux/cxlfork_hooks.h>
+#include <linux/export.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/set_memory.h>
+
+static DEFINE_MUTEX(cxlfork_pool_lock);
+static struct cxlfork_pool *cxlfork_the_pool;
+
+/**
+ * cxlfork_register_pool - offer a pool to the system calls
+ * @pool:	attached pool; must stay until it is unregistered
+ *
+ * Context: process context.
+ * Return: 0, or -EBUSY: this host has one already.
+ */
+int cxlfork_register_pool(struct cxlfork_pool *pool)
+{
+	int ret = 0;
+
+	mutex_lock(&cxlfork_pool_lock);
+	if (cxlfork_the_pool) {
+		ret = -EBUSY;
+	} else {
+		refcount_set(&pool->users, 1);
+		init_completion(&pool->idle);
+		cxlfork_the_pool = pool;
+		static_branch_inc(&cxlfork_key);
+	}
+	mutex_unlock(&cxlfork_pool_lock);
+	return ret;
+}
+EXPORT_SYMBOL_NS_GPL(cxlfork_register_pool, CXLFORK);
+
+/**
+ * cxlfork_unregister_pool - end the use of a pool
+ * @pool:	registered pool
+ *
+ * New calls fail at once.  Returns when the last clone is gone, however long
+ * that takes: its pages are the pool's.
+ *
+ * Context: process context.
+ */
+void cxlfork_unregister_pool(struct cxlfork_pool *pool)
+{
+	mutex_lock(&cxlfork_pool_lock);
+	if (WARN_ON_ONCE(cxlfork_the_pool != pool)) {
+		mutex_unlock(&cxlfork_pool_lock);
+		return;
+	}
+	cxlfork_the_pool = NULL;
+	mutex_unlock(&cxlfork_pool_lock);
+
+	if (!refcount_dec_and_test(&pool->users)) {
+		pr_notice("cxlfork: the pool is released when its last clone has ended\n");
+		wait_for_completion(&pool->idle);
+	}
+	static_branch_dec(&cxlfork_key);
+}
+EXPORT_SYMBOL_NS_GPL(cxlfork_unregister_pool, CXLFORK);
+
+/**
+ * cxlfork_guard - let this host write extents, or no longer
+ * @pool:	the pool
+ * @extent:	first extent
+ * @nr:		how many
+ * @readonly:	write-protect them in the direct map, or lift that
+ *
+ * A store by mistake, by whatever part of the kernel, then faults at the
+ * culprit and not in all the clones of the pod.  The page walker of the
+ * hardware sets accessed bits all the same: it uses physical addresses.
+ *
+ * Context: process context, sleeps.
+ * Return: 0 or -errno.
+ */
+int cxlfork_guard(struct cxlfork_pool *pool, u32 extent, u32 nr, bool readonly)
+{
+	unsigned long addr = (unsigned long)pool->addr +
+			     ((unsigned long)extent << CXLFORK_EXTENT_SHIFT);
+	int pages = nr << (CXLFORK_EXTENT_SHIFT - PAGE_SHIFT);
+
+	return readonly ? set_memory_ro(addr, pages) : set_memory_rw(addr, pages);
+}
+EXPORT_SYMBOL_NS_GPL(cxlfork_guard, CXLFORK);
+
+/**
+ * cxlfork_pool_get - the pool behind a descriptor
+ * @fd:		of its control device
+ *
+ * Context: process context.
+ * Return: the pool, pinned; or -EBADF: no such descriptor, -ENOTTY: no control
+ * device of a pool, -ENODEV: the pool is unformatted or gone.
+ */
+struct cxlfork_pool *cxlfork_pool_get(int fd)
+{
+	struct cxlfork_pool *pool;
+	CLASS(fd, f)(fd);
+
+	if (fd_empty(f))
+		return ERR_PTR(-EBADF);
+	mutex_lock(&cxlfork_pool_lock);
+	pool = cxlfork_the_pool;
+	if (!pool)
+		pool = ERR_PTR(-ENODEV);
+	else if (fd_file(f)->f_op != pool->fops)
+		pool = ERR_PTR(-ENOTTY);
+	else if (!try_module_get(pool->owner))
+		pool = ERR_PTR(-ENODEV);
+	else
+		refcount_inc(&pool->users);
+	mutex_unlock(&cxlfork_pool_lock);
+	return pool;
+}
+
+void cxlfork_pool_hold(struct cxlfork_pool *pool)
+{
+	__module_get(pool->owner);
+	refcount_inc(&pool->users);
+}
+
+void cxlfork_pool_put(struct cxlfork_pool *pool)
+{
+	struct module *owner = pool->owner;
+
+	if (refcount_dec_and_test(&pool->users))
+		complete(&pool->idle);
+	module_put(owner);
+}

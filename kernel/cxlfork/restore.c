@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A ghost becomes a clone.  Everything that can fail is done beside the ghost;
+ * then one switch of the address space, as in exec, and the rest can't fail.
+ *
+ * Of the ghost stay: credentials, namespaces, cgroup, limits, seccomp, pid.
+ */
+#include <linux/binfmts.h>
+#include <linux/capability.h>
+#include <linux/cred.h>
+#include <linux/cxlfork.h>
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/fs_struct.h>
+#include <linux/io_uring.h>
+#include <linux/mm.h>
+#include <linux/namei.h>
+#include <linux/perf_event.h>
+#include <linux/posix-timers.h>
+#include <linux/rseq.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+#include <linux/uidgid.h>
+
+static int cxlfork_check_ghost(struct cxlfork_restore *r)
+{
+	if (!thread_group_empty(current) || !thread_group_leader(current) ||
+	    refcount_read(&current->sighand->count) != 1) {
+		cxlfork_obstacle(&r->log, CXLFORK_REASON_GHOST,
+				 "the caller has threads or shares its signal handlers");
+		return -EBUSY;
+	}
+	return 0;
+}
+
+static int cxlfork_check_permission(struct cxlfork_restore *r)
+{
+	const struct cxlfork_ckpt *ckpt = r->template->ckpt;
+	u32 mode = ckpt->mode;
+
+	if (capable(CAP_CHECKPOINT_RESTORE))
+		return 0;
+	if (uid_eq(current_fsuid(), make_kuid(&init_user_ns, ckpt->uid)))
+		mode >>= 6;
+	else if (in_group_p(make_kgid(&init_user_ns, ckpt->gid)))
+		mode >>= 3;
+	if (mode & 4)
+		return 0;
+	cxlfork_obstacle(&r->log, CXLFORK_REASON_PERMISSION,
+			 "checkpoint %#llx belongs to user %u", ckpt->id, ckpt->uid);
+	return -EACCES;
+}
+
+static int cxlfork_find_cwd(struct cxlfork_restore *r)
+{
+	const char *name = cxlfork_template_string(r->template,
+						   cxlfork_template_task(r->template)->cwd);
+	int ret;
+
+	ret = kern_path(name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &r->cwd);
+	if (!ret)
+		ret = path_permission(&r->cwd, MAY_EXEC | MAY_CHDIR);
+	if (ret)
+		cxlfork_report(&r->log, CXLFORK_REASON_FILE, -1, 0, 0, -ret,
+			       "working directory %s can't be entered on this host (error %d)",
+			       name, -ret);
+	return ret;
+}
+
+static int cxlfork_prepare(struct cxlfork_restore *r)
+{
+	struct cxlfork_template *t = r->template;
+	int ret;
+
+	ret = cxlfork_check_permission(r);
+	if (!ret)
+		ret = cxlfork_check_ghost(r);
+	if (!ret)
+		ret = cxlfork_restore_open_files(r);
+	if (!ret)
+		ret = cxlfork_find_cwd(r);
+	if (!ret)
+		ret = cxlfork_restore_fds(r);
+	if (!ret)
+		ret = cxlfork_restore_mm(r);
+	if (!ret && current->fs->users > 1)
+		ret = unshare_fs_struct();
+	if (ret)
+		return ret;
+	ret = cxlfork_arch_prepare(t->sec[CXLFORK_SEC_XSTATE].data,
+				   t->sec[CXLFORK_SEC_XSTATE].len, &r->pkru);
+	if (ret == -EUCLEAN)
+		cxlfork_obstacle(&r->log, CXLFORK_REASON_CPU,
+				 "this CPU can't take the extended register state");
+	return ret;
+}
+
+static void cxlfork_set_signals(const struct cxlfork_template *t)
+{
+	const struct cxlfork_sigaction *in = t->sec[CXLFORK_SEC_SIGACTIONS].data;
+	const struct cxlfork_task *task = cxlfork_template_task(t);
+	sigset_t mask = { .sig[0] = le64_to_cpu(task->sigmask) };
+	int i;
+
+	spin_lock_irq(&current->sighand->siglock);
+	for (i = 0; i < _NSIG; i++) {
+		struct sigaction *sa = &current->sighand->action[i].sa;
+
+		if (sig_kernel_only(i + 1))
+			continue;
+		sa->sa_handler = (__sighandler_t)le64_to_cpu(in[i].handler);
+		sa->sa_flags = le64_to_cpu(in[i].flags) & UAPI_SA_FLAGS;
+		sa->sa_restorer = (__sigrestore_t)le64_to_cpu(in[i].restorer);
+		sa->sa_mask.sig[0] = le64_to_cpu(in[i].mask) &
+				     ~(sigmask(SIGKILL) | sigmask(SIGSTOP));
+	}
+	spin_unlock_irq(&current->sighand->siglock);
+	clear_restore_sigmask();
+	set_current_blocked(&mask);
+
+	current->sas_ss_sp = le64_to_cpu(task->altstack_sp);
+	current->sas_ss_size = le64_to_cpu(task->altstack_size);
+	current->sas_ss_flags = le32_to_cpu(task->altstack_flags);
+}
+
+/* What user space has registered with the kernel for this thread. */
+static void cxlfork_set_registered(const struct cxlfork_task *task)
+{
+	current->clear_child_tid = (int __user *)le64_to_cpu(task->clear_tid);
+#ifdef CONFIG_FUTEX
+	current->robust_list = (void __user *)le64_to_cpu(task->robust_list);
+#endif
+#ifdef CONFIG_RSEQ
+	rseq_execve(current);
+	if (task->rseq) {
+		current->rseq = (void __user *)le64_to_cpu(task->rseq);
+		current->rseq_len = le32_to_cpu(task->rseq_len);
+		current->rseq_sig = le32_to_cpu(task->rseq_sig);
+		rseq_set_notify_resume(current);
+	}
+#endif
+}
+
+static void cxlfork_set_task(struct cxlfork_restore *r)
+{
+	const struct cxlfork_task *task = cxlfork_template_task(r->template);
+
+	set_fs_pwd(current->fs, &r->cwd);
+	current->fs->umask = le32_to_cpu(task->umask);
+	current->personality = le32_to_cpu(task->personality);
+	__set_task_comm(current, task->comm, true);
+	perf_event_exec();
+	WRITE_ONCE(current->self_exec_id, current->self_exec_id + 1);
+	cxlfork_set_signals(r->template);
+	cxlfork_set_registered(task);
+	cxlfork_arch_restore(task, r->pkru);
+}
+
+/* As exec does it: switch to the new address space, drop what hung on the old. */
+static int cxlfork_become(struct cxlfork_restore *r)
+{
+	struct mm_struct *mm = r->mm;
+	int ret;
+
+	io_uring_task_cancel();
+	sched_mm_cid_before_execve(current);
+	ret = exec_mmap(mm);
+	if (ret) {
+		sched_mm_cid_after_execve(current);
+		return ret;
+	}
+	r->mm = NULL;
+	up_write(&current->signal->exec_update_lock);
+	sched_mm_cid_after_execve(current);
+	exit_itimers(current);
+	flush_itimer_signals();
+	return 0;
+}
+
+static void cxlfork_restore_free(struct cxlfork_restore *r)
+{
+	u32 i;
+
+	if (r->mm)
+		mmput(r->mm);
+	for (i = 0; r->files && i < r->template->sec[CXLFORK_SEC_FILES].nr; i++)
+		if (r->files[i])
+			fput(r->files[i]);
+	kvfree(r->files);
+	for (i = 0; r->fds && i < r->template->sec[CXLFORK_SEC_FDS].nr; i++)
+		if (r->fds[i])
+			fput(r->fds[i]);
+	kvfree(r->fds);
+	if (r->cwd.mnt)
+		path_put(&r->cwd);
+}
+
+/**
+ * cxlfork_restore - become a clone
+ * @r:		the restore; its template is open
+ *
+ * Context: system call of the ghost.
+ * Return: on success what the system call is to return in the clone, whose
+ * registers are in place; or -errno, then the ghost is as it was.
+ */
+long cxlfork_restore(struct cxlfork_restore *r)
+{
+	int ret;
+
+	ret = cxlfork_prepare(r);
+	if (!ret)
+		ret = cxlfork_become(r);
+	if (!ret) {
+		cxlfork_restore_install_fds(r);
+		cxlfork_set_task(r);
+	}
+	cxlfork_restore_free(r);
+	return ret ?: current_pt_regs()->ax;
+}

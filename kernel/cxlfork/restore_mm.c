@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Building the address space of a clone, beside the ghost's own.  The cost is
+ * that of its mappings, one entry for each leaf that one mapping covers, and a
+ * copied table for each that several share.  No page is looked at.
+ */
+#include <linux/binfmts.h>
+#include <linux/cxlfork.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/module.h>
+#include <linux/rmap.h>
+#include <linux/sched/mm.h>
+#include <linux/security.h>
+#include <linux/slab.h>
+
+static int cxlfork_file_obstacle(struct cxlfork_restore *r, u32 reason,
+				 const char *path, const char *why, int ret)
+{
+	cxlfork_report(&r->log, reason, -1, 0, 0, -ret, "%s: %s", path, why);
+	return ret;
+}
+
+static int cxlfork_open_mapped(struct cxlfork_restore *r, u32 i)
+{
+	const struct cxlfork_file *was =
+		(struct cxlfork_file *)r->template->sec[CXLFORK_SEC_FILES].data + i;
+	const char *path = cxlfork_template_string(r->template, was->path);
+	struct cxlfork_file is = { };
+	struct file *file;
+	const char *differs;
+	int ret;
+
+	file = filp_open(path, O_RDONLY | O_LARGEFILE, 0);
+	if (IS_ERR(file)) {
+		cxlfork_report(&r->log, CXLFORK_REASON_FILE, -1, 0, 0, -PTR_ERR(file),
+			       "%s can't be opened on this host (error %ld)",
+			       path, -PTR_ERR(file));
+		return PTR_ERR(file);
+	}
+	r->files[i] = file;
+	if (!S_ISREG(file_inode(file)->i_mode) || !file->f_op->mmap)
+		return cxlfork_file_obstacle(r, CXLFORK_REASON_FILE, path,
+					     "not a file that can be mapped", -EACCES);
+	ret = cxlfork_file_identity(file, &is);
+	if (ret)
+		return cxlfork_file_obstacle(r, CXLFORK_REASON_FILE, path, "can't be read", ret);
+	differs = cxlfork_file_differs(was, &is);
+	if (differs) {
+		cxlfork_report(&r->log, CXLFORK_REASON_FILE_CHANGED, -1, 0, 0, 0,
+			       "%s is not the file that was checkpointed: its %s differs",
+			       path, differs);
+		return -ESTALE;
+	}
+	return 0;
+}
+
+/**
+ * cxlfork_restore_open_files - open the mapped files, see that they are the same
+ * @r:		the restore; gets them
+ *
+ * With the ghost's credentials and in its root.
+ *
+ * Return: 0 or -errno; the first obstacle is noted.
+ */
+int cxlfork_restore_open_files(struct cxlfork_restore *r)
+{
+	u32 nr = r->template->sec[CXLFORK_SEC_FILES].nr, i;
+	int ret = 0;
+
+	r->files = kvcalloc(nr + 1, sizeof(*r->files), GFP_KERNEL);
+	if (!r->files)
+		return -ENOMEM;
+	for (i = 0; i < nr && !ret; i++)
+		ret = cxlfork_open_mapped(r, i);
+	return ret;
+}
+
+/* What mmap() of the file would ask. */
+static int cxlfork_may_map(struct file *file, const struct cxlfork_template_vma *v,
+			   vm_flags_t *vm_flags)
+{
+	unsigned long prot = 0;
+
+	if (path_noexec(&file->f_path)) {
+		if (*vm_flags & VM_EXEC)
+			return -EPERM;
+		*vm_flags &= ~VM_MAYEXEC;
+	}
+	prot |= *vm_flags & VM_READ ? PROT_READ : 0;
+	prot |= *vm_flags & VM_WRITE ? PROT_WRITE : 0;
+	prot |= *vm_flags & VM_EXEC ? PROT_EXEC : 0;
+	return security_mmap_file(file, prot, MAP_FIXED |
+				  (v->flags & CXLFORK_VMA_MAYSHARE ? MAP_SHARED : MAP_PRIVATE));
+}
+
+static int cxlfork_map_file(struct vm_area_struct *vma, struct file *file,
+			    const struct cxlfork_template_vma *v)
+{
+	vm_flags_t vm_flags = v->vm_flags;
+	int ret = cxlfork_may_map(file, v, &vm_flags);
+
+	if (ret)
+		return ret;
+	vm_flags_init(vma, vm_flags);
+	vma->vm_pgoff = v->pgoff;
+	vma->vm_file = get_file(file);
+	ret = call_mmap(file, vma);
+	/* A file system that changes the mapping is none we know how to clone. */
+	if (!ret && (vma->vm_flags != vm_flags || vma_is_anonymous(vma)))
+		ret = -ENODEV;
+	return ret;
+}
+
+static void cxlfork_discard_vma(struct vm_area_struct *vma)
+{
+	if (vma->vm_file) {
+		if (vma->vm_ops && vma->vm_ops->close)
+			vma->vm_ops->close(vma);
+		fput(vma->vm_file);
+	}
+	vm_area_free(vma);
+}
+
+static int cxlfork_map_vma(struct cxlfork_restore *r, const struct cxlfork_template_vma *v)
+{
+	unsigned long pages = (v->end - v->start) >> PAGE_SHIFT;
+	struct mm_struct *mm = r->mm;
+	struct vm_area_struct *vma;
+	int ret;
+
+	ret = security_mmap_addr(v->start);
+	if (ret || !may_expand_vm(mm, v->vm_flags, pages)) {
+		cxlfork_report(&r->log, CXLFORK_REASON_LIMIT, -1, v->start, v->end, 0,
+			       "mapping %lx-%lx: %s", v->start, v->end,
+			       ret ? "below vm.mmap_min_addr" : "over RLIMIT_AS or RLIMIT_DATA");
+		return ret ?: -ENOMEM;
+	}
+	vma = vm_area_alloc(mm);
+	if (!vma)
+		return -ENOMEM;
+	vma->vm_start = v->start;
+	vma->vm_end = v->end;
+	vma->vm_page_prot = v->prot;
+	if (v->file == CXLFORK_NO_FILE) {
+		vma_set_anonymous(vma);
+		vm_flags_init(vma, v->vm_flags);
+		ret = 0;
+	} else {
+		ret = cxlfork_map_file(vma, r->files[v->file], v);
+	}
+	if (!ret)
+		ret = insert_vm_struct(mm, vma);
+	if (ret) {
+		cxlfork_discard_vma(vma);
+		cxlfork_report(&r->log, CXLFORK_REASON_FILE, -1, v->start, v->end, -ret,
+			       "mapping %lx-%lx can't be made here (error %d)",
+			       v->start, v->end, -ret);
+		return ret;
+	}
+	vm_stat_account(mm, v->vm_flags, pages);
+	return 0;
+}
+
+/* A mapping with CXL pages is one that was written: fork() has to copy it. */
+static int cxlfork_prepare_anon(struct cxlfork_restore *r,
+				const struct cxlfork_template_leaf *leaf)
+{
+	struct cxlfork_template *t = r->template;
+	unsigned long end = leaf->addr + PMD_SIZE;
+	u32 v;
+
+	for (v = leaf->vma; v < t->nr_vmas && t->vmas[v].start < end; v++) {
+		struct vm_area_struct *vma;
+
+		if (!cxlfork_vma_has_pages(t->vmas[v].flags))
+			continue;
+		vma = vma_lookup(r->mm, t->vmas[v].start);
+		if (!vma || anon_vma_prepare(vma))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int cxlfork_map_leaves(struct cxlfork_restore *r)
+{
+	struct cxlfork_template *t = r->template;
+	u32 i;
+	int ret;
+
+	for (i = 0; i < t->nr_leaves; i++) {
+		struct cxlfork_template_leaf *leaf = &t->leaves[i];
+
+		if (!leaf->nr_pages)
+			continue;
+		ret = cxlfork_template_leaf(t, i, &r->log);
+		if (!ret)
+			ret = cxlfork_prepare_anon(r, leaf);
+		if (ret)
+			return ret;
+		if (leaf->whole)
+			ret = cxlfork_attach_leaf(r->mm, leaf->addr, __pa(leaf->table));
+		else
+			ret = cxlfork_copy_leaf(r->mm, leaf->addr, leaf->table);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static void cxlfork_set_mm_fields(struct mm_struct *mm, const struct cxlfork_mm_state *s)
+{
+	u32 i;
+
+	mm->mmap_base = le64_to_cpu(s->mmap_base);
+	mm->start_code = le64_to_cpu(s->start_code);
+	mm->end_code = le64_to_cpu(s->end_code);
+	mm->start_data = le64_to_cpu(s->start_data);
+	mm->end_data = le64_to_cpu(s->end_data);
+	mm->start_brk = le64_to_cpu(s->start_brk);
+	mm->brk = le64_to_cpu(s->brk);
+	mm->start_stack = le64_to_cpu(s->start_stack);
+	mm->arg_start = le64_to_cpu(s->arg_start);
+	mm->arg_end = le64_to_cpu(s->arg_end);
+	mm->env_start = le64_to_cpu(s->env_start);
+	mm->env_end = le64_to_cpu(s->env_end);
+	memset(mm->saved_auxv, 0, sizeof(mm->saved_auxv));
+	/* The last pair stays AT_NULL. */
+	for (i = 0; i < min_t(u32, le32_to_cpu(s->nr_auxv), AT_VECTOR_SIZE - 2); i++)
+		mm->saved_auxv[i] = le64_to_cpu(s->auxv[i]);
+}
+
+static int cxlfork_fill_mm(struct cxlfork_restore *r)
+{
+	struct cxlfork_template *t = r->template;
+	const struct cxlfork_mm_state *state = cxlfork_template_mm(t);
+	u32 i;
+	int ret;
+
+	ret = cxlfork_mm_init(r->mm, t);
+	for (i = 0; i < t->nr_vmas && !ret; i++)
+		ret = cxlfork_map_vma(r, &t->vmas[i]);
+	if (!ret)
+		ret = cxlfork_arch_restore_mm(r->mm, state);
+	if (!ret)
+		ret = cxlfork_map_leaves(r);
+	if (!ret)
+		cxlfork_set_mm_fields(r->mm, state);
+	return ret;
+}
+
+/* The program file: what /proc/PID/exe says, and may not be written. */
+static int cxlfork_set_exe(struct cxlfork_restore *r)
+{
+	struct file *exe = r->files[le32_to_cpu(cxlfork_template_mm(r->template)->exe)];
+	int ret;
+
+	ret = path_noexec(&exe->f_path) ? -EACCES : file_permission(exe, MAY_EXEC);
+	if (!ret)
+		ret = set_mm_exe_file(r->mm, exe);
+	if (ret)
+		cxlfork_report(&r->log, CXLFORK_REASON_FILE, -1, 0, 0, -ret,
+			       "%pD may not be executed here (error %d)", exe, -ret);
+	return ret;
+}
+
+/* The clone's view of its own id, where set_tid_address() says it is kept. */
+static void cxlfork_set_tid(struct cxlfork_restore *r)
+{
+	const struct cxlfork_task *task = cxlfork_template_task(r->template);
+	unsigned long at = le64_to_cpu(task->clear_tid);
+	u32 tid;
+
+	if (!at || access_remote_vm(r->mm, at, &tid, sizeof(tid), 0) != sizeof(tid) ||
+	    tid != le32_to_cpu(task->tid))
+		return;
+	tid = task_pid_vnr(current);
+	access_remote_vm(r->mm, at, &tid, sizeof(tid), FOLL_WRITE);
+}
+
+static int cxlfork_set_payload(struct cxlfork_restore *r)
+{
+	const struct cxlfork_task *task = cxlfork_template_task(r->template);
+	unsigned long at = le64_to_cpu(task->payload);
+	unsigned long size_at = le64_to_cpu(task->payload_size_at);
+
+	if (r->payload_size > le32_to_cpu(task->payload_max) || (r->payload_size && !at)) {
+		cxlfork_report(&r->log, CXLFORK_REASON_PAYLOAD, -1, 0, 0,
+			       le32_to_cpu(task->payload_max),
+			       "a payload of %u bytes: the checkpoint takes at most %u",
+			       r->payload_size, at ? le32_to_cpu(task->payload_max) : 0);
+		return -EMSGSIZE;
+	}
+	if ((r->payload_size && access_remote_vm(r->mm, at, r->payload, r->payload_size,
+						 FOLL_WRITE) != r->payload_size) ||
+	    (size_at && access_remote_vm(r->mm, size_at, &r->payload_size, sizeof(u32),
+					 FOLL_WRITE) != sizeof(u32))) {
+		cxlfork_obstacle(&r->log, CXLFORK_REASON_PAYLOAD,
+				 "the checkpoint's payload buffer can't be written");
+		return -EFAULT;
+	}
+	return 0;
+}
+
+/**
+ * cxlfork_restore_mm - build the address space of the clone
+ * @r:		the restore; its files are open.  Gets the address space.
+ *
+ * Context: process context of the ghost, which is not changed.
+ * Return: 0 or -errno; obstacles are noted.
+ */
+int cxlfork_restore_mm(struct cxlfork_restore *r)
+{
+	struct linux_binfmt *binfmt = current->mm->binfmt;
+	struct mm_struct *mm = mm_alloc();
+	int ret;
+
+	if (!mm)
+		return -ENOMEM;
+	r->mm = mm;
+	if (binfmt && try_module_get(binfmt->module))
+		mm->binfmt = binfmt;
+	mm->task_size = TASK_SIZE;
+	arch_pick_mmap_layout(mm, &current->signal->rlim[RLIMIT_STACK]);
+
+	if (mmap_write_lock_killable(mm))
+		return -EINTR;
+	ret = cxlfork_fill_mm(r);
+	mmap_write_unlock(mm);
+	if (!ret)
+		ret = cxlfork_set_exe(r);
+	if (!ret)
+		ret = cxlfork_set_payload(r);
+	if (!ret)
+		cxlfork_set_tid(r);
+	return ret;
+}

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The state of a task, in the on-CXL format but in local memory.  Everything
+ * that can't be cloned is noted; nothing is changed.
+ *
+ * Runs in the context of the process that is checkpointed: it is in the kernel
+ * and alone, and so stands still.
+ */
+#include <linux/cxlfork.h>
+#include <linux/capability.h>
+#include <linux/fs_struct.h>
+#include <linux/mm.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/coredump.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+/* Bytes of one entry of each section. */
+const u32 cxlfork_entry_size[CXLFORK_NR_SECTIONS] = {
+	[CXLFORK_SEC_TASK]	 = sizeof(struct cxlfork_task),
+	[CXLFORK_SEC_XSTATE]	 = 1,
+	[CXLFORK_SEC_MM]	 = sizeof(struct cxlfork_mm_state),
+	[CXLFORK_SEC_VMAS]	 = sizeof(struct cxlfork_vma),
+	[CXLFORK_SEC_STRINGS]	 = 1,
+	[CXLFORK_SEC_FILES]	 = sizeof(struct cxlfork_file),
+	[CXLFORK_SEC_FDS]	 = sizeof(struct cxlfork_fd),
+	[CXLFORK_SEC_SIGACTIONS] = sizeof(struct cxlfork_sigaction),
+	[CXLFORK_SEC_LEAVES]	 = sizeof(struct cxlfork_leaf),
+	[CXLFORK_SEC_DIRTY]	 = sizeof(__le64) * CXLFORK_LEAF_ENTRIES / 64,
+};
+
+/**
+ * cxlfork_buf_add - append zeroed bytes
+ * @buf:	the buffer
+ * @len:	how many
+ *
+ * Return: their place, valid until the next call; or NULL: no memory.
+ */
+void *cxlfork_buf_add(struct cxlfork_buf *buf, size_t len)
+{
+	size_t need = buf->len + len;
+	void *place;
+
+	if (need > buf->cap) {
+		size_t cap = max_t(size_t, need, buf->cap * 2);
+		void *data;
+
+		cap = max_t(size_t, cap, 256);
+		data = kvrealloc(buf->data, cap, GFP_KERNEL_ACCOUNT);
+		if (!data)
+			return NULL;
+		buf->data = data;
+		buf->cap = cap;
+	}
+	place = buf->data + buf->len;
+	memset(place, 0, len);
+	buf->len = need;
+	return place;
+}
+
+/* The index of a pointer in a buffer of pointers, or -1. */
+int cxlfork_buf_find(const struct cxlfork_buf *buf, const void *ptr)
+{
+	const void **ptrs = buf->data;
+	int i;
+
+	for (i = buf->len / sizeof(*ptrs) - 1; i >= 0; i--)
+		if (ptrs[i] == ptr)
+			break;
+	return i;
+}
+
+int cxlfork_buf_add_ptr(struct cxlfork_buf *buf, const void *ptr)
+{
+	const void **place = cxlfork_buf_add(buf, sizeof(ptr));
+
+	if (!place)
+		return -ENOMEM;
+	*place = ptr;
+	return 0;
+}
+
+/**
+ * cxlfork_snapshot_string - keep a string
+ * @snap:	the snapshot
+ * @s:		NUL-terminated
+ * @at:		gets its place; must not lie in a buffer of @snap that grows
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int cxlfork_snapshot_string(struct cxlfork_snapshot *snap, const char *s, __le32 *at)
+{
+	struct cxlfork_buf *buf = &snap->sec[CXLFORK_SEC_STRINGS];
+	size_t place = buf->len, len = strlen(s) + 1;
+	char *copy = cxlfork_buf_add(buf, len);
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, s, len);
+	*at = cpu_to_le32(place);
+	return 0;
+}
+
+/**
+ * cxlfork_snapshot_path - keep the name of a file
+ * @snap:	the snapshot
+ * @path:	where it is
+ * @at:		gets the place of the name
+ *
+ * The name is absolute in the task's own root.
+ *
+ * Return: 0; -ENOENT: it has no name (any more); or -ENOMEM.
+ */
+int cxlfork_snapshot_path(struct cxlfork_snapshot *snap, const struct path *path,
+			  __le32 *at)
+{
+	char *buf, *name;
+	int ret = -ENOENT;
+
+	*at = cpu_to_le32(CXLFORK_NO_STRING);
+	if (d_unlinked(path->dentry))
+		return -ENOENT;
+	buf = kmalloc(PATH_MAX, GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+	name = d_path(path, buf, PATH_MAX);
+	if (!IS_ERR(name) && name[0] == '/')
+		ret = cxlfork_snapshot_string(snap, name, at);
+	kfree(buf);
+	return ret;
+}
+
+static bool cxlfork_mm_is_shared(void)
+{
+	struct task_struct *p;
+	bool shared = false;
+
+	/* A reader of /proc raises the count as well: look who it is. */
+	if (atomic_read(&current->mm->mm_users) == 1)
+		return false;
+	rcu_read_lock();
+	for_each_process(p) {
+		if (p->group_leader == current->group_leader || (p->flags & PF_KTHREAD))
+			continue;
+		if (READ_ONCE(p->mm) == current->mm) {
+			shared = true;
+			break;
+		}
+	}
+	rcu_read_unlock();
+	return shared;
+}
+
+static void cxlfork_check_task(struct cxlfork_request *req)
+{
+	struct cxlfork_log *log = &req->log;
+
+	if (!thread_group_empty(current))
+		cxlfork_report(log, CXLFORK_REASON_THREADS, -1, 0, 0, get_nr_threads(current),
+			       "%d threads: only a single-threaded process can be cloned",
+			       get_nr_threads(current));
+	if (cxlfork_mm_is_shared())
+		cxlfork_obstacle(log, CXLFORK_REASON_SHARED_MM,
+				 "another process shares the address space (vfork or CLONE_VM)");
+	if (current->ptrace && !req->self)
+		cxlfork_obstacle(log, CXLFORK_REASON_TASK_STATE, "the process is being traced");
+	if (get_dumpable(current->mm) != SUID_DUMP_USER && !req->privileged)
+		cxlfork_obstacle(log, CXLFORK_REASON_PERMISSION,
+				 "the program is setuid or not readable: CAP_CHECKPOINT_RESTORE is needed");
+	if (test_bit(MMF_HAS_UPROBES, &current->mm->flags))
+		cxlfork_obstacle(log, CXLFORK_REASON_TASK_STATE, "uprobes are set");
+#ifdef CONFIG_AIO
+	if (rcu_access_pointer(current->mm->ioctx_table))
+		cxlfork_obstacle(log, CXLFORK_REASON_TASK_STATE, "asynchronous I/O (io_setup) in use");
+#endif
+	if (current->personality & ~(PER_LINUX | ADDR_NO_RANDOMIZE))
+		cxlfork_obstacle(log, CXLFORK_REASON_ARCH, "personality %#x", current->personality);
+}
+
+static int cxlfork_snapshot_sigactions(struct cxlfork_snapshot *snap)
+{
+	struct cxlfork_sigaction *out;
+	int i;
+
+	out = cxlfork_buf_add(&snap->sec[CXLFORK_SEC_SIGACTIONS], _NSIG * sizeof(*out));
+	if (!out)
+		return -ENOMEM;
+	spin_lock_irq(&current->sighand->siglock);
+	for (i = 0; i < _NSIG; i++) {
+		const struct sigaction *sa = &current->sighand->action[i].sa;
+
+		out[i].handler = cpu_to_le64((unsigned long)sa->sa_handler);
+		out[i].flags = cpu_to_le64(sa->sa_flags);
+		out[i].restorer = cpu_to_le64((unsigned long)sa->sa_restorer);
+		out[i].mask = cpu_to_le64(sa->sa_mask.sig[0]);
+	}
+	spin_unlock_irq(&current->sighand->siglock);
+	return 0;
+}
+
+/* The mask that the task will have in user space. */
+static u64 cxlfork_sigmask(void)
+{
+	return test_restore_sigmask() ? current->saved_sigmask.sig[0] :
+					current->blocked.sig[0];
+}
+
+/**
+ * cxlfork_snapshot_task - the task itself: all but memory and descriptors
+ * @snap:	gets it; obstacles are noted in its log
+ *
+ * Return: 0 or -errno.
+ */
+int cxlfork_snapshot_task(struct cxlfork_snapshot *snap)
+{
+	struct cxlfork_request *req = snap->req;
+	struct cxlfork_task *task;
+	struct path cwd;
+	int ret;
+
+	cxlfork_check_task(req);
+	task = cxlfork_buf_add(&snap->sec[CXLFORK_SEC_TASK], sizeof(*task));
+	if (!task)
+		return -ENOMEM;
+	ret = cxlfork_arch_snapshot(snap, task);
+	if (ret)
+		return ret;
+
+	task->sigmask = cpu_to_le64(cxlfork_sigmask());
+	task->altstack_sp = cpu_to_le64(current->sas_ss_sp);
+	task->altstack_size = cpu_to_le64(current->sas_ss_size);
+	task->altstack_flags = cpu_to_le32(current->sas_ss_flags);
+	task->umask = cpu_to_le32(current_umask());
+#ifdef CONFIG_RSEQ
+	task->rseq = cpu_to_le64((unsigned long)current->rseq);
+	task->rseq_len = cpu_to_le32(current->rseq_len);
+	task->rseq_sig = cpu_to_le32(current->rseq_sig);
+#endif
+#ifdef CONFIG_FUTEX
+	task->robust_list = cpu_to_le64((unsigned long)current->robust_list);
+#endif
+	task->clear_tid = cpu_to_le64((unsigned long)current->clear_child_tid);
+	task->tid = cpu_to_le32(task_pid_vnr(current));
+	task->personality = cpu_to_le32(current->personality);
+	task->payload = cpu_to_le64(req->payload);
+	task->payload_max = cpu_to_le32(req->payload_max);
+	task->payload_size_at = cpu_to_le64(req->payload_size_at);
+	get_task_comm(task->comm, current);
+
+	get_fs_pwd(current->fs, &cwd);
+	ret = cxlfork_snapshot_path(snap, &cwd, &task->cwd);
+	path_put(&cwd);
+	if (ret == -ENOENT) {
+		cxlfork_obstacle(&req->log, CXLFORK_REASON_PATH,
+				 "the working directory has no path (deleted or out of reach)");
+		ret = 0;
+	}
+	return ret ?: cxlfork_snapshot_sigactions(snap);
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The address space of the process that is checkpointed: its mappings and the
+ * files they map.  The pages are checkpoint.c's.
+ */
+#include <linux/cxlfork.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/pkeys.h>
+#include <linux/sched/mm.h>
+#include <linux/userfaultfd_k.h>
+
+/* The kernel's flags and the format's, where they mean the same. */
+static const struct {
+	u32		flag;
+	vm_flags_t	vm_flag;
+} cxlfork_vm_flag_table[] = {
+	{ CXLFORK_VMA_READ,		VM_READ },
+	{ CXLFORK_VMA_WRITE,		VM_WRITE },
+	{ CXLFORK_VMA_EXEC,		VM_EXEC },
+	{ CXLFORK_VMA_MAYREAD,		VM_MAYREAD },
+	{ CXLFORK_VMA_MAYWRITE,		VM_MAYWRITE },
+	{ CXLFORK_VMA_MAYEXEC,		VM_MAYEXEC },
+	{ CXLFORK_VMA_MAYSHARE,		VM_MAYSHARE },
+	{ CXLFORK_VMA_GROWSDOWN,	VM_GROWSDOWN },
+	{ CXLFORK_VMA_ACCOUNT,		VM_ACCOUNT },
+	{ CXLFORK_VMA_NORESERVE,	VM_NORESERVE },
+	{ CXLFORK_VMA_HUGEPAGE,		VM_HUGEPAGE },
+	{ CXLFORK_VMA_NOHUGEPAGE,	VM_NOHUGEPAGE },
+	{ CXLFORK_VMA_WIPEONFORK,	VM_WIPEONFORK },
+	{ CXLFORK_VMA_DROPPABLE,	VM_DROPPABLE },
+	{ CXLFORK_VMA_DONTDUMP,		VM_DONTDUMP },
+	{ CXLFORK_VMA_SEQ_READ,		VM_SEQ_READ },
+	{ CXLFORK_VMA_RAND_READ,	VM_RAND_READ },
+#ifdef CONFIG_64BIT
+	{ CXLFORK_VMA_SEALED,		VM_SEALED },
+#endif
+};
+
+/**
+ * cxlfork_vm_flags - VM_* of a mapping in an image
+ * @flags:	CXLFORK_VMA_*
+ * @pkey:	protection key
+ *
+ * Also what vm_get_page_prot() is asked for when its leaf entries are made and
+ * checked, on all hosts.
+ *
+ * Return: the flags; VM_SOFTDIRTY is set, as for every new mapping.
+ */
+vm_flags_t cxlfork_vm_flags(u32 flags, u32 pkey)
+{
+	vm_flags_t vm_flags = VM_SOFTDIRTY;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(cxlfork_vm_flag_table); i++)
+		if (flags & cxlfork_vm_flag_table[i].flag)
+			vm_flags |= cxlfork_vm_flag_table[i].vm_flag;
+#ifdef CONFIG_ARCH_HAS_PKEYS
+	vm_flags |= (vm_flags_t)(pkey & ARCH_VM_PKEY_FLAGS_MASK) << VM_PKEY_SHIFT;
+#endif
+	return vm_flags;
+}
+
+static u32 cxlfork_vma_flags(vm_flags_t vm_flags)
+{
+	u32 flags = 0;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(cxlfork_vm_flag_table); i++)
+		if (vm_flags & cxlfork_vm_flag_table[i].vm_flag)
+			flags |= cxlfork_vm_flag_table[i].flag;
+	return flags;
+}
+
+static int cxlfork_snapshot_file(struct cxlfork_snapshot *snap, struct file *file,
+				 __le32 *index)
+{
+	const struct inode *inode = file_user_inode(file);
+	struct cxlfork_buf *buf = &snap->sec[CXLFORK_SEC_FILES];
+	struct cxlfork_file id = { }, *out;
+	int nr, ret;
+
+	nr = cxlfork_buf_find(&snap->inodes, inode);
+	if (nr < 0) {
+		nr = buf->len / sizeof(*out);
+		ret = cxlfork_file_identity(file, &id);
+		if (!ret)
+			ret = cxlfork_snapshot_path(snap, file_user_path(file), &id.path);
+		if (!ret)
+			ret = cxlfork_buf_add_ptr(&snap->inodes, inode);
+		if (ret)
+			return ret;
+		out = cxlfork_buf_add(buf, sizeof(*out));
+		if (!out)
+			return -ENOMEM;
+		*out = id;
+	}
+	*index = cpu_to_le32(nr);
+	return 0;
+}
+
+/* Why this mapping can't be cloned, or NULL. */
+static const char *cxlfork_vma_obstacle(struct vm_area_struct *vma)
+{
+	if (is_vm_hugetlb_page(vma))
+		return "hugetlb memory";
+	if (vma->vm_flags & VM_SHADOW_STACK)
+		return "shadow stack";
+	if (vma->vm_flags & (VM_PFNMAP | VM_MIXEDMAP | VM_IO))
+		return "device memory";
+	if (vma->vm_flags & __VM_UFFD_FLAGS)
+		return "registered with userfaultfd";
+	if (vma->vm_flags & VM_GROWSUP)
+		return "grows upwards";
+	if (vma_is_anonymous(vma))
+		return NULL;
+	if (!vma->vm_file)
+		return "special mapping";
+	if (!S_ISREG(file_inode(vma->vm_file)->i_mode))
+		return "maps a file that is not a regular one";
+	if (vma->vm_flags & VM_SHARED)
+		return "shared and writable";
+	if (vma_is_shmem(vma) && (vma->vm_flags & VM_MAYSHARE))
+		return "shared memory";
+	return NULL;
+}
+
+/* The vDSO and its data are mapped anew, at the same place. */
+static bool cxlfork_vma_is_vdso(struct vm_area_struct *vma)
+{
+	const char *name;
+
+	if (!vma->vm_ops || !vma->vm_ops->name)
+		return false;
+	name = vma->vm_ops->name(vma);
+	return name && (!strcmp(name, "[vdso]") || !strcmp(name, "[vvar]"));
+}
+
+static int cxlfork_snapshot_vma(struct cxlfork_snapshot *snap, struct vm_area_struct *vma)
+{
+	struct cxlfork_log *log = &snap->req->log;
+	const char *why;
+	struct cxlfork_vma *out;
+	__le32 file = cpu_to_le32(CXLFORK_NO_FILE);
+	int ret;
+
+	/* What a child of fork() would not get, a clone does not get. */
+	if ((vma->vm_flags & VM_DONTCOPY) || cxlfork_vma_is_vdso(vma))
+		return 0;
+	why = cxlfork_vma_obstacle(vma);
+	if (why) {
+		cxlfork_report(log, CXLFORK_REASON_VMA, -1, vma->vm_start, vma->vm_end,
+			       vma->vm_flags, "mapping %lx-%lx: %s", vma->vm_start,
+			       vma->vm_end, why);
+		return 0;
+	}
+	if (!vma_is_anonymous(vma)) {
+		ret = cxlfork_snapshot_file(snap, vma->vm_file, &file);
+		if (ret == -ENOMEM)
+			return ret;
+		if (ret) {
+			cxlfork_report(log, CXLFORK_REASON_PATH, -1, vma->vm_start, vma->vm_end, 0,
+				       "mapping %lx-%lx: its file %pD has no path (deleted or out of reach)",
+				       vma->vm_start, vma->vm_end, vma->vm_file);
+			return 0;
+		}
+	}
+	out = cxlfork_buf_add(&snap->sec[CXLFORK_SEC_VMAS], sizeof(*out));
+	if (!out)
+		return -ENOMEM;
+	out->start = cpu_to_le64(vma->vm_start);
+	out->end = cpu_to_le64(vma->vm_end);
+	out->flags = cpu_to_le32(cxlfork_vma_flags(vma->vm_flags));
+	out->pkey = cpu_to_le32(vma_pkey(vma));
+	out->pgoff = cpu_to_le64(vma->vm_pgoff);
+	out->file = file;
+	return 0;
+}
+
+static int cxlfork_snapshot_mm_fields(struct cxlfork_snapshot *snap)
+{
+	struct mm_struct *mm = current->mm;
+	struct cxlfork_mm_state *s;
+	struct file *exe;
+	int i, ret;
+
+	s = cxlfork_buf_add(&snap->sec[CXLFORK_SEC_MM], sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	s->start_code = cpu_to_le64(mm->start_code);
+	s->end_code = cpu_to_le64(mm->end_code);
+	s->start_data = cpu_to_le64(mm->start_data);
+	s->end_data = cpu_to_le64(mm->end_data);
+	s->start_brk = cpu_to_le64(mm->start_brk);
+	s->brk = cpu_to_le64(mm->brk);
+	s->start_stack = cpu_to_le64(mm->start_stack);
+	s->arg_start = cpu_to_le64(mm->arg_start);
+	s->arg_end = cpu_to_le64(mm->arg_end);
+	s->env_start = cpu_to_le64(mm->env_start);
+	s->env_end = cpu_to_le64(mm->env_end);
+	s->mmap_base = cpu_to_le64(mm->mmap_base);
+	BUILD_BUG_ON(AT_VECTOR_SIZE > CXLFORK_AUXV_WORDS);
+	s->nr_auxv = cpu_to_le32(AT_VECTOR_SIZE);
+	for (i = 0; i < AT_VECTOR_SIZE; i++)
+		s->auxv[i] = cpu_to_le64(mm->saved_auxv[i]);
+	cxlfork_arch_snapshot_mm(s);
+
+	s->exe = cpu_to_le32(CXLFORK_NO_FILE);
+	exe = get_mm_exe_file(mm);
+	ret = exe ? cxlfork_snapshot_file(snap, exe, &s->exe) : -ENOENT;
+	if (exe)
+		fput(exe);
+	if (ret && ret != -ENOMEM) {
+		cxlfork_obstacle(&snap->req->log, CXLFORK_REASON_PATH,
+				 "the program file has no path (deleted or out of reach)");
+		ret = 0;
+	}
+	return ret;
+}
+
+/**
+ * cxlfork_snapshot_mm - mappings and mapped files of current
+ * @snap:	gets them; obstacles are noted in its log
+ *
+ * Context: the mmap lock is held for reading.
+ * Return: 0 or -errno.
+ */
+int cxlfork_snapshot_mm(struct cxlfork_snapshot *snap)
+{
+	struct vm_area_struct *vma;
+	VMA_ITERATOR(vmi, current->mm, 0);
+	int ret;
+
+	mmap_assert_locked(current->mm);
+	ret = cxlfork_snapshot_mm_fields(snap);
+	for_each_vma(vmi, vma) {
+		if (ret)
+			break;
+		ret = cxlfork_snapshot_vma(snap, vma);
+	}
+	return ret;
+}
