@@ -97,6 +97,16 @@ static int cxlfork_restore_fd(struct cxlfork_restore *r, u32 i)
 	}
 }
 
+static unsigned int cxlfork_max_fds(void)
+{
+	unsigned int max;
+
+	rcu_read_lock();
+	max = files_fdtable(current->files)->max_fds;
+	rcu_read_unlock();
+	return max;
+}
+
 /* Let the ghost's table be large enough: installing must not fail later. */
 static int cxlfork_expand_table(struct cxlfork_restore *r)
 {
@@ -107,7 +117,7 @@ static int cxlfork_expand_table(struct cxlfork_restore *r)
 	if (!nr)
 		return 0;
 	last = le32_to_cpu(cxlfork_fds(r)[nr - 1].fd);
-	if (last < files_fdtable(current->files)->max_fds)
+	if (last < cxlfork_max_fds())
 		return 0;
 	fd = f_dupfd(last, r->pool_file, O_CLOEXEC);
 	if (fd < 0)
@@ -136,12 +146,7 @@ int cxlfork_restore_fds(struct cxlfork_restore *r)
 			return ret;
 	}
 	ret = unshare_files();
-	if (ret)
-		return ret;
-	rcu_read_lock();
-	i = files_fdtable(current->files)->max_fds;
-	rcu_read_unlock();
-	return cxlfork_expand_table(r);
+	return ret ?: cxlfork_expand_table(r);
 }
 
 /**
@@ -154,11 +159,8 @@ int cxlfork_restore_fds(struct cxlfork_restore *r)
 void cxlfork_restore_install_fds(struct cxlfork_restore *r)
 {
 	u32 nr = r->template->sec[CXLFORK_SEC_FDS].nr, i;
-	unsigned int fd, max;
+	unsigned int fd, max = cxlfork_max_fds();
 
-	rcu_read_lock();
-	max = files_fdtable(current->files)->max_fds;
-	rcu_read_unlock();
 	for (fd = 0; fd < max; fd++)
 		close_fd(fd);
 	for (i = 0; i < nr; i++) {
