@@ -47,7 +47,7 @@ static int cxlf_ioc_info(struct cxlf_dev *cd, void __user *arg)
 		if (!cxlf_extents_count(cd, &free, NULL))
 			info.free_extents = free;
 	}
-	if (cd->attached) {
+	if (cd->attached && !cd->lost) {
 		info.state = CXLFORK_POOL_ATTACHED;
 		info.slot = cd->slot;
 	}

@@ -236,12 +236,12 @@ static void cxlf_entry_publish(struct cxlf_dev *cd, struct cxlfork_ckpt *ckpt)
  * From now on all hosts can restore it, and no byte of it changes.
  *
  * Context: process context, sleeps; takes live and cd->lock.
- * Return: 0; a negative errno once a host can lose the right to publish: the
- * checkpoint is given up then.
+ * Return: 0, or -ESTALE: somebody has formatted the region under this host.
  */
 int cxlf_publish(struct cxlfork_ckpt *ckpt)
 {
 	struct cxlf_dev *cd = to_cxlf_dev(ckpt->pool);
+	bool lost;
 
 	down_read(&cd->live);
 	if (cxlf_guard_extents(cd, ckpt->extents, ckpt->nr_extents, true))
@@ -250,9 +250,10 @@ int cxlf_publish(struct cxlfork_ckpt *ckpt)
 	mutex_lock(&cd->lock);
 	cxlf_entry_publish(cd, ckpt);
 	mutex_unlock(&cd->lock);
+	lost = READ_ONCE(cd->lost);
 	cxlf_handle_free(ckpt);
 	up_read(&cd->live);
-	return 0;
+	return lost ? -ESTALE : 0;
 }
 
 /**

@@ -118,6 +118,8 @@ struct cxlf_seen {
  * @attached:	this host has a slot
  * @closed:	no new checkpoint handles
  * @registered:	the core knows @pool
+ * @lost:	somebody has formatted the region under this host: it writes
+ *		nothing any more
  * @geo:	checked copy of the superblock
  * @slot:	of this host, or CXLF_NO_SLOT
  * @heartbeat:	last one written
@@ -127,6 +129,8 @@ struct cxlf_seen {
  * @handles:	struct cxlfork_ckpt that exist
  * @idle:	woken when @handles gets zero
  * @beat:	heartbeat and upkeep, once a second
+ * @await:	while not attached: looks for a format, once a second
+ * @tried:	uuid of the pool that this host could not attach to
  * @reason_lock: protects @reason
  * @reason:	why the pool is not attached
  */
@@ -144,6 +148,7 @@ struct cxlf_dev {
 	bool			attached;
 	bool			closed;
 	bool			registered;
+	bool			lost;
 	struct cxlf_geo		geo;
 	u32			slot;
 	u64			heartbeat;
@@ -153,6 +158,8 @@ struct cxlf_dev {
 	atomic_t		handles;
 	wait_queue_head_t	idle;
 	struct delayed_work	beat;
+	struct delayed_work	await;
+	u8			tried[16];
 	spinlock_t		reason_lock;	/* reason */
 	char			reason[CXLF_REASON_MAX];
 };
@@ -222,6 +229,7 @@ int cxlf_head_check(void *buf, struct cxlfork_head *head, u32 magic, u32 len);
 bool cxlf_name_ok(const u8 *name, size_t size);
 
 /* super.c */
+bool cxlf_super_is(struct cxlf_dev *cd, const u8 *uuid);
 int cxlf_super_read(struct cxlf_dev *cd, struct cxlf_geo *geo, char *reason);
 int cxlf_super_format(struct cxlf_dev *cd, u32 nr_slots, u32 flags,
 		      const u8 *uuid, char *reason);
@@ -229,6 +237,7 @@ int cxlf_super_format(struct cxlf_dev *cd, u32 nr_slots, u32 flags,
 /* slot.c */
 int cxlf_slot_attach(struct cxlf_dev *cd, char *reason);
 void cxlf_slot_detach(struct cxlf_dev *cd);
+void cxlf_slot_lost(struct cxlf_dev *cd);
 
 /* hosts.c */
 u32 cxlf_host_state(struct cxlf_dev *cd, u32 slot);
@@ -276,14 +285,18 @@ int cxlf_remove(struct cxlf_dev *cd, u64 id);
 /* list.c */
 int cxlf_list(struct cxlf_dev *cd, struct cxlfork_ckpt_info *info);
 
-/* pool.c */
-void cxlf_reason(struct cxlf_dev *cd, const char *reason);
+/* attach.c */
 void cxlf_geo_set(struct cxlf_dev *cd, const struct cxlf_geo *geo);
 int cxlf_geo_read(struct cxlf_dev *cd, char *reason);
 int cxlf_close(struct cxlf_dev *cd);
 void cxlf_open(struct cxlf_dev *cd);
 void cxlf_detach(struct cxlf_dev *cd);
 int cxlf_attach(struct cxlf_dev *cd, char *reason);
+int cxlf_try(struct cxlf_dev *cd, char *reason);
+void cxlf_await(struct work_struct *work);
+
+/* pool.c */
+void cxlf_reason(struct cxlf_dev *cd, const char *reason);
 int cxlf_enter(struct cxlf_dev *cd);
 void cxlf_leave(struct cxlf_dev *cd);
 int cxlf_bind(struct cxlf_dev *cd, struct device *dev, phys_addr_t base,

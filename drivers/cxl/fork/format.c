@@ -54,9 +54,10 @@ static int cxlf_format_check(struct cxlf_dev *cd, bool force, char *reason)
 static int cxlf_format_locked(struct cxlf_dev *cd,
 			      struct cxlfork_pool_format *args, char *reason)
 {
+	char again[CXLF_REASON_MAX];
 	int err;
 
-	if (!cd->addr || cd->closed) {
+	if (!cd->addr || cd->closed || cd->lost) {
 		strscpy(reason, "no DAX device is bound", CXLF_REASON_MAX);
 		return -ENODEV;
 	}
@@ -75,17 +76,15 @@ static int cxlf_format_locked(struct cxlf_dev *cd,
 
 	cxlf_geo_set(cd, NULL);
 	down_write(&cd->live);
-	cd->closed = false;
 	err = cxlf_super_format(cd, args->nr_slots ?: CXLFORK_MAX_SLOTS,
 				args->pool_flags, args->uuid, reason);
 	up_write(&cd->live);
-	if (!err)
-		err = cxlf_geo_read(cd, reason);
-	if (!err)
-		err = cxlf_attach(cd, reason);
-	if (err)
-		cxlf_reason(cd, reason);
-	return err;
+	if (err) {
+		/* Nothing was written. */
+		cxlf_try(cd, again);
+		return err;
+	}
+	return cxlf_try(cd, reason);
 }
 
 /**

@@ -66,7 +66,7 @@ void cxlf_store(struct cxlf_dev *cd, u64 off, u64 val)
 {
 	__le64 *at = cxlf_at(cd, off, sizeof(*at));
 
-	if (!at)
+	if (!at || READ_ONCE(cd->lost))
 		return;
 	WRITE_ONCE(*at, cpu_to_le64(val));
 	arch_wb_cache_pmem(at, sizeof(*at));
@@ -91,7 +91,7 @@ bool cxlf_cas(struct cxlf_dev *cd, u64 off, u64 old, u64 new)
 	__le64 *at = cxlf_at(cd, off, sizeof(*at));
 	u64 was = (__force u64)cpu_to_le64(old);
 
-	if (!at)
+	if (!at || READ_ONCE(cd->lost))
 		return false;
 	if (!cxlf_coherent(cd)) {
 		if (cxlf_load(cd, off) != old)
@@ -142,7 +142,7 @@ void cxlf_write(struct cxlf_dev *cd, u64 off, const void *from, size_t len)
 {
 	void *at = cxlf_at(cd, off, len);
 
-	if (at)
+	if (at && !READ_ONCE(cd->lost))
 		memcpy_flushcache(at, from, len);
 }
 

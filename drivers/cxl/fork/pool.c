@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The pool of this host, from bind to unbind: mapped, attached, closed.
+ * The pool of this host, from bind to unbind, and the module.
  */
 #include <linux/err.h>
 #include <linux/init.h>
@@ -49,7 +49,7 @@ void cxlf_reason(struct cxlf_dev *cd, const char *reason)
 int cxlf_enter(struct cxlf_dev *cd)
 {
 	down_read(&cd->live);
-	if (cd->attached && !cd->closed)
+	if (cd->attached && !cd->closed && !READ_ONCE(cd->lost))
 		return 0;
 	up_read(&cd->live);
 	return -ENODEV;
@@ -67,141 +67,6 @@ void cxlf_leave(struct cxlf_dev *cd)
 }
 
 /**
- * cxlf_geo_set - what the superblock says, or that there is none
- * @cd: pool, not attached
- * @geo: checked copy of it, or NULL
- *
- * Context: process context, sleeps; caller holds admin; takes live for write.
- */
-void cxlf_geo_set(struct cxlf_dev *cd, const struct cxlf_geo *geo)
-{
-	struct cxlfork_pool *pool = &cd->pool;
-
-	down_write(&cd->live);
-	memset(&cd->geo, 0, sizeof(cd->geo));
-	pool->size = 0;
-	pool->etable = NULL;
-	pool->nr_extents = 0;
-	cd->usable = geo;
-	if (geo) {
-		cd->geo = *geo;
-		pool->size = geo->size;
-		pool->etable = cd->addr + geo->etable_off;
-		pool->nr_extents = geo->nr_extents;
-	}
-	up_write(&cd->live);
-}
-
-/**
- * cxlf_geo_read - look at the superblock (again)
- * @cd: pool, not attached
- * @reason: CXLF_REASON_MAX bytes: why it can't be used, on error
- *
- * Context: process context, sleeps; caller holds admin; takes live for write.
- * Return: as cxlf_super_read().
- */
-int cxlf_geo_read(struct cxlf_dev *cd, char *reason)
-{
-	struct cxlf_geo geo;
-	int err;
-
-	cxlf_geo_set(cd, NULL);
-	err = cxlf_super_read(cd, &geo, reason);
-	if (!err)
-		cxlf_geo_set(cd, &geo);
-	return err;
-}
-
-/**
- * cxlf_close - no new handles
- * @cd: pool
- *
- * Context: process context, sleeps; caller holds admin; takes live for write.
- * Return: how many handles there are.
- */
-int cxlf_close(struct cxlf_dev *cd)
-{
-	down_write(&cd->live);
-	cd->closed = true;
-	up_write(&cd->live);
-	return atomic_read(&cd->handles);
-}
-
-/**
- * cxlf_open - handles can be had
- * @cd: pool: this host has its slot
- *
- * Context: process context, sleeps; caller holds admin; takes live for write.
- */
-void cxlf_open(struct cxlf_dev *cd)
-{
-	down_write(&cd->live);
-	cd->attached = true;
-	cd->closed = false;
-	up_write(&cd->live);
-}
-
-/* The core waits for whoever uses the pool.  Caller holds admin. */
-static void cxlf_unregister(struct cxlf_dev *cd)
-{
-	if (cd->registered)
-		cxlfork_unregister_pool(&cd->pool);
-	cd->registered = false;
-}
-
-/**
- * cxlf_detach - give the slot up, for now
- * @cd: pool: attached, closed, without handles
- *
- * Context: process context, sleeps; caller holds admin; takes live for write.
- */
-void cxlf_detach(struct cxlf_dev *cd)
-{
-	cxlf_unregister(cd);
-	down_write(&cd->live);
-	cd->attached = false;
-	up_write(&cd->live);
-	cxlf_slot_detach(cd);
-	cxlf_guard_all(cd, false);
-}
-
-/**
- * cxlf_attach - get a slot, and let the core know
- * @cd: pool: geo is valid, not attached
- * @reason: CXLF_REASON_MAX bytes: why not, on error
- *
- * Context: process context, sleeps, for seconds if this host crashed; caller
- * holds admin; takes live for write.
- * Return: 0, what cxlf_slot_attach() says, or what the core says.
- */
-int cxlf_attach(struct cxlf_dev *cd, char *reason)
-{
-	int err;
-
-	err = cxlf_slot_attach(cd, reason);
-	if (err)
-		return err;
-	err = cxlf_guard_all(cd, true);
-	if (err)
-		dev_warn(cd->dev, "published memory stays writable on this host (%d)\n",
-			 err);
-	cxlf_open(cd);
-	err = cxlfork_register_pool(&cd->pool);
-	cd->registered = !err;
-	if (err) {
-		snprintf(reason, CXLF_REASON_MAX,
-			 "the kernel doesn't take the pool (%d)", err);
-		cxlf_close(cd);
-		cxlf_detach(cd);
-		return err;
-	}
-	dev_info(cd->dev, "attached to pool %pUb as slot %u\n", cd->geo.uuid,
-		 cd->slot);
-	cxlf_reason(cd, "");
-	return 0;
-}
-
-/**
  * cxlf_bind - take a region as this host's pool
  * @cd: pool
  * @dev: its DAX device
@@ -209,7 +74,8 @@ int cxlf_attach(struct cxlf_dev *cd, char *reason)
  * @len: bytes, a multiple of an extent
  *
  * A region that can't be attached to stays bound, so that it can be looked at
- * and formatted; CXLFORK_IOC_INFO says why.
+ * and formatted; CXLFORK_IOC_INFO says why.  When another host formats it this
+ * host attaches.
  *
  * Context: probe; sleeps, for seconds if this host crashed.
  * Return: 0; -EBUSY: there is a pool already; what memremap_pages() says.
@@ -217,8 +83,8 @@ int cxlf_attach(struct cxlf_dev *cd, char *reason)
 int cxlf_bind(struct cxlf_dev *cd, struct device *dev, phys_addr_t base,
 	      u64 len)
 {
-	char reason[CXLF_REASON_MAX] = "";
 	struct cxlfork_pool *pool = &cd->pool;
+	char reason[CXLF_REASON_MAX];
 	void *addr;
 	int err = 0;
 
@@ -249,18 +115,13 @@ int cxlf_bind(struct cxlf_dev *cd, struct device *dev, phys_addr_t base,
 	cd->base = base;
 	cd->region = len;
 	cd->closed = false;
+	cd->lost = false;
 	pool->addr = addr;
 	pool->base = base;
 	up_write(&cd->live);
 
-	err = cxlf_geo_read(cd, reason);
-	if (!err)
-		err = cxlf_attach(cd, reason);
-	if (err) {
-		dev_warn(dev, "not attached: %s\n", reason);
-		cxlf_reason(cd, reason);
-		err = 0;
-	}
+	cxlf_reason(cd, "");
+	cxlf_try(cd, reason);
 out:
 	mutex_unlock(&cd->admin);
 	return err;
@@ -290,6 +151,7 @@ void cxlf_unbind(struct cxlf_dev *cd)
 	if (handles)
 		dev_warn(cd->dev, "unbind waits until %d checkpoint(s) are not in use any more\n",
 			 handles);
+	cancel_delayed_work_sync(&cd->await);
 	if (registered)
 		cxlfork_unregister_pool(&cd->pool);
 	/* Not a hung task, however long it takes. */
@@ -351,6 +213,7 @@ static int __init cxlf_init(void)
 	mutex_init(&cd->lock);
 	spin_lock_init(&cd->reason_lock);
 	init_waitqueue_head(&cd->idle);
+	INIT_DELAYED_WORK(&cd->await, cxlf_await);
 	cd->slot = CXLF_NO_SLOT;
 	cd->pool.ops = &cxlf_ops;
 	cd->pool.owner = THIS_MODULE;

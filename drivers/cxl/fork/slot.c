@@ -104,10 +104,31 @@ static void cxlf_heartbeat(struct cxlf_dev *cd)
 	cxlf_store(cd, off, ++cd->heartbeat);
 }
 
+/**
+ * cxlf_slot_lost - the pool that this host was attached to is gone
+ * @cd: pool
+ *
+ * Somebody formatted the region although this host was silent.  It writes
+ * nothing any more, and hands out nothing; what its clones map may change
+ * under them.
+ *
+ * Context: process context.
+ */
+void cxlf_slot_lost(struct cxlf_dev *cd)
+{
+	WRITE_ONCE(cd->lost, true);
+	cxlf_reason(cd, "the pool was formatted by another host; bind again");
+	dev_crit(cd->dev, "the pool was formatted by another host: bind again to attach\n");
+}
+
 static void cxlf_beat(struct work_struct *work)
 {
 	struct cxlf_dev *cd = container_of(work, struct cxlf_dev, beat.work);
 
+	if (!cxlf_super_is(cd, cd->geo.uuid)) {
+		cxlf_slot_lost(cd);
+		return;
+	}
 	cxlf_heartbeat(cd);
 	/* Whoever has it may take long, and others watch the heartbeat. */
 	if (mutex_trylock(&cd->lock)) {

@@ -95,6 +95,26 @@ static bool cxlf_super_unborn(struct cxlfork_super *sb)
 }
 
 /**
+ * cxlf_super_is - is this (still) the superblock of a certain pool?
+ * @cd: pool
+ * @uuid: of the pool
+ *
+ * Context: any; the region is mapped.
+ * Return: whether it is, as far as one look can tell.
+ */
+bool cxlf_super_is(struct cxlf_dev *cd, const u8 *uuid)
+{
+	struct {
+		struct cxlfork_head	head;
+		u8			uuid[16];
+	} is;
+
+	return !cxlf_read(cd, 0, &is, sizeof(is)) &&
+	       le32_to_cpu(is.head.magic) == CXLFORK_MAGIC_SUPER &&
+	       !memcmp(is.uuid, uuid, sizeof(is.uuid));
+}
+
+/**
  * cxlf_super_read - read and check the superblock
  * @cd: pool
  * @geo: filled in on success
