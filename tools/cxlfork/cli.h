@@ -76,6 +76,14 @@ void add_handover(struct argp_state *state, struct fd_list *list,
 int open_pool(const struct common *common);
 
 /*
+ * The bytes of the region: from @file if given, or else through the pool; or
+ * say why not, then -1.
+ */
+struct region;
+int open_region(const struct common *common, const char *file,
+		struct region *region);
+
+/*
  * Say what went wrong with errno @err (0: nothing to add) and what stands in
  * the way, on standard error, or as JSON.  Returns EXIT_NO.
  */

@@ -13,6 +13,7 @@ static const struct command commands[] = {
 	{ "restore", "make a clone of a checkpoint", cmd_restore },
 	{ "ls", "list the checkpoints of all hosts", cmd_ls },
 	{ "rm", "delete checkpoints", cmd_rm },
+	{ "inspect", "show what a checkpoint consists of", cmd_inspect },
 	{ "check", "can a process be cloned, and if not, why?", cmd_check },
 	{ "stat", "show where the memory of a clone is", cmd_stat },
 	{ "pool", "format, status, fsck: look after the pool", cmd_pool },
@@ -22,6 +23,7 @@ static const struct command commands[] = {
 static const struct command pool_commands[] = {
 	{ "format", "make the region a pool", cmd_pool_format },
 	{ "status", "show the pool and its hosts", cmd_pool_status },
+	{ "fsck", "check the pool's format", cmd_pool_fsck },
 	{ NULL, NULL, NULL },
 };
 

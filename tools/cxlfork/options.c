@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
+#include "region.h"
 
 enum {
 	OPTION_JSON = OPTION_KEY + 0x100,
@@ -87,5 +89,26 @@ int open_pool(const struct common *common)
 			 path);
 	else
 		complain(common, err, NULL, "%s", path);
+	return -1;
+}
+
+int open_region(const struct common *common, const char *file,
+		struct region *region)
+{
+	int pool;
+
+	if (file) {
+		if (!region_open(region, file))
+			return 0;
+		complain(common, errno, NULL, "%s", file);
+		return -1;
+	}
+	pool = open_pool(common);
+	if (pool < 0)
+		return -1;
+	if (!region_of_pool(region, pool))
+		return 0;
+	complain(common, errno, NULL, "the size of the region");
+	close(pool);
 	return -1;
 }

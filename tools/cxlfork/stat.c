@@ -57,6 +57,14 @@ static void print_entry(struct json_object *object, const char *key,
 	number = strtoull(text, &end, 0);
 	if (!*text || *end || errno)
 		end = NULL;		/* not a number */
+	if (end && !strcmp(key, "checkpoint")) {
+		cxlfork_id_text(number, value);
+		if (object)
+			json_str(object, key, value);
+		else
+			printf("%-24s %12s\n", key, value);
+		return;
+	}
 	if (object) {
 		if (end && strncmp(text, "0x", 2))
 			json_num(object, key, number);

@@ -4,6 +4,7 @@
 #define CXLFORK_UTIL_H
 
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
+#define BIT_ULL(nr)		(1ULL << (nr))
 #define __printf(format, args)	__attribute__((__format__(printf, format, args)))
 
 #endif /* CXLFORK_UTIL_H */

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Checks of an image: task, registers, address space, signals, strings. */
+#include <stdio.h>
+#include <string.h>
+
+#include "image.h"
+#include "le.h"
+
+#define USER_CS		0x33
+#define USER_SS		0x2b
+#define NR_SIGNALS	64
+
+/* struct user_regs_struct order, see struct cxlfork_task */
+enum { REG_IP = 16, REG_CS = 17, REG_SP = 19, REG_SS = 20 };
+
+/* The XSAVE area: where its header is, and the least there is of it. */
+#define XSAVE_HEADER	512
+#define XSAVE_MIN	576
+
+static bool check_string(const struct image *image, const char *what, __u32 at,
+			 struct findings *findings)
+{
+	const char *text = image_string(image, at);
+
+	if (!text)
+		return problem(findings, "%s: no string at %u", what, at);
+	if (text[0] != '/')
+		return problem(findings, "%s: no absolute path", what);
+	return true;
+}
+
+static void check_addr(const char *what, __u64 addr, __u64 length,
+		       struct findings *findings)
+{
+	if (addr > USER_END || length > USER_END - addr)
+		problem(findings, "%s 0x%llx is no user address", what, addr);
+}
+
+static void check_task(const struct image *image, struct findings *findings)
+{
+	const struct cxlfork_task *task = image_task(image);
+
+	if (!task)
+		return;
+	if (le64(task->regs[REG_CS]) != USER_CS ||
+	    le64(task->regs[REG_SS]) != USER_SS)
+		problem(findings, "task: segments 0x%llx and 0x%llx",
+			le64(task->regs[REG_CS]),
+			le64(task->regs[REG_SS]));
+	check_addr("task: instruction pointer", le64(task->regs[REG_IP]), 0,
+		   findings);
+	check_addr("task: FS base", le64(task->fsbase), 0, findings);
+	check_addr("task: GS base", le64(task->gsbase), 0, findings);
+	check_addr("task: rseq area", le64(task->rseq),
+		   le32(task->rseq_len), findings);
+	check_addr("task: robust list", le64(task->robust_list), 0,
+		   findings);
+	check_addr("task: clear_tid", le64(task->clear_tid), 4, findings);
+	check_addr("task: payload buffer", le64(task->payload),
+		   le32(task->payload_max), findings);
+	check_addr("task: place of the payload size",
+		   le64(task->payload_size_at), 4, findings);
+	if (le32(task->payload_max) > CXLFORK_PAYLOAD_MAX)
+		problem(findings, "task: payload of %u bytes",
+			le32(task->payload_max));
+	if (le32(task->umask) & ~0777U)
+		problem(findings, "task: umask 0%o", le32(task->umask));
+	if (!memchr(task->comm, '\0', sizeof(task->comm)))
+		problem(findings, "task: name does not end");
+	check_string(image, "task: working directory", le32(task->cwd),
+		     findings);
+}
+
+static void check_xstate(const struct image *image, struct findings *findings)
+{
+	const struct section *sec = &image->sec[CXLFORK_SEC_XSTATE];
+	__le64 header[8];
+	int i;
+
+	if (!sec->data)
+		return;
+	if (sec->length < XSAVE_MIN) {
+		problem(findings, "xstate: %llu bytes are no XSAVE area",
+			sec->length);
+		return;
+	}
+	memcpy(header, (char *)sec->data + XSAVE_HEADER, sizeof(header));
+	if (le64(header[0]) & ~le64(image->header.xfeatures))
+		problem(findings, "xstate: components 0x%llx, the header says 0x%llx",
+			le64(header[0]), le64(image->header.xfeatures));
+	for (i = 1; i < 8; i++) {
+		if (header[i]) {
+			problem(findings, "xstate: not in the standard format");
+			break;
+		}
+	}
+}
+
+static void check_mm(const struct image *image, struct findings *findings)
+{
+	const struct cxlfork_mm_state *mm = image_mm(image);
+	size_t i;
+
+	if (!mm)
+		return;
+	{
+		const struct {
+			const char	*name;
+			__le64		start;
+			__le64		end;
+		} spans[] = {
+			{ "code", mm->start_code, mm->end_code },
+			{ "data", mm->start_data, mm->end_data },
+			{ "heap", mm->start_brk, mm->brk },
+			{ "arguments", mm->arg_start, mm->arg_end },
+			{ "environment", mm->env_start, mm->env_end },
+			{ "stack", mm->start_stack, mm->start_stack },
+			{ "mmap base", mm->mmap_base, mm->mmap_base },
+			{ "vdso", mm->vdso, mm->vdso },
+		};
+
+		for (i = 0; i < ARRAY_SIZE(spans); i++)
+			if (le64(spans[i].start) > le64(spans[i].end) ||
+			    le64(spans[i].end) > USER_END)
+				problem(findings, "mm: %s 0x%llx-0x%llx",
+					spans[i].name, le64(spans[i].start),
+					le64(spans[i].end));
+	}
+	if (le64(mm->vdso) & (PAGE_BYTES - 1))
+		problem(findings, "mm: vdso at 0x%llx", le64(mm->vdso));
+	if (le32(mm->exe) >= image->sec[CXLFORK_SEC_FILES].nr)
+		problem(findings, "mm: program is file %u", le32(mm->exe));
+	if (le32(mm->pkey_map) & ~0xffffU)
+		problem(findings, "mm: protection keys 0x%x",
+			le32(mm->pkey_map));
+	if (le32(mm->nr_auxv) > CXLFORK_AUXV_WORDS)
+		problem(findings, "mm: %u words of auxv",
+			le32(mm->nr_auxv));
+}
+
+static void check_signals(const struct image *image, struct findings *findings)
+{
+	const struct section *sec = &image->sec[CXLFORK_SEC_SIGACTIONS];
+	const struct cxlfork_sigaction *action = sec->data;
+	__u32 i;
+
+	if (!action)
+		return;
+	if (sec->nr != NR_SIGNALS)
+		problem(findings, "sigactions: %u of them", sec->nr);
+	for (i = 0; i < sec->nr; i++) {
+		if (le64(action[i].handler) > USER_END ||
+		    le64(action[i].restorer) > USER_END)
+			problem(findings, "sigactions: handler 0x%llx of signal %u",
+				le64(action[i].handler), i + 1);
+	}
+}
+
+static void check_strings(const struct image *image, struct findings *findings)
+{
+	const struct section *sec = &image->sec[CXLFORK_SEC_STRINGS];
+	const char *data = sec->data;
+
+	if (data && sec->length && data[sec->length - 1])
+		problem(findings, "strings: the last one does not end");
+}
+
+void check_state(const struct image *image, struct findings *findings)
+{
+	check_strings(image, findings);
+	check_task(image, findings);
+	check_xstate(image, findings);
+	check_mm(image, findings);
+	check_signals(image, findings);
+}
+
+static void check_file(const struct image *image, __u32 i,
+		       struct findings *findings)
+{
+	const struct cxlfork_file *file = &image_files(image)[i];
+	char what[32];
+
+	snprintf(what, sizeof(what), "file %u", i);
+	check_string(image, what, le32(file->path), findings);
+	if (file->flags)
+		problem(findings, "file %u: flags 0x%x", i,
+			le32(file->flags));
+	if (le32(file->mtime_nsec) >= 1000000000U)
+		problem(findings, "file %u: %u nanoseconds", i,
+			le32(file->mtime_nsec));
+	if (le32(file->verity_len) > sizeof(file->verity))
+		problem(findings, "file %u: digest of %u bytes", i,
+			le32(file->verity_len));
+}
+
+static void check_fd(const struct image *image, __u32 i,
+		     struct findings *findings)
+{
+	const struct cxlfork_fd *fd = &image_fds(image)[i];
+	__u32 flags = le32(fd->flags), kind = le32(fd->kind);
+	char what[32];
+
+	snprintf(what, sizeof(what), "descriptor %u", le32(fd->fd));
+	if (le32(fd->fd) > 0x7fffffffU)
+		problem(findings, "%s: no descriptor", what);
+	if (i && le32(fd->fd) <= le32(fd[-1].fd))
+		problem(findings, "%s: not in ascending order", what);
+	if (flags & ~(CXLFORK_FD_CLOEXEC | CXLFORK_FD_SAME))
+		problem(findings, "%s: flags 0x%x", what, flags);
+	if (kind > CXLFORK_FD_POOL)
+		problem(findings, "%s: kind %u", what, kind);
+	if (flags & CXLFORK_FD_SAME) {
+		if (le32(fd->same) >= i)
+			problem(findings, "%s: the same as entry %u, a later one",
+				what, le32(fd->same));
+		else if (kind != le32(image_fds(image)
+						[le32(fd->same)].kind))
+			problem(findings, "%s: the same as one of another kind",
+				what);
+	} else if (kind == CXLFORK_FD_REGULAR || kind == CXLFORK_FD_CHARDEV) {
+		check_string(image, what, le32(fd->path), findings);
+	}
+	if (le64(fd->pos) >> 63)
+		problem(findings, "%s: offset 0x%llx", what, le64(fd->pos));
+}
+
+void check_files(const struct image *image, struct findings *findings)
+{
+	__u32 i;
+
+	for (i = 0; i < image->sec[CXLFORK_SEC_FILES].nr; i++)
+		check_file(image, i, findings);
+	for (i = 0; i < image->sec[CXLFORK_SEC_FDS].nr; i++)
+		check_fd(image, i, findings);
+}

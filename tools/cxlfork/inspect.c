@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0
+/* cxlfork inspect: find a checkpoint, read its image, count what is in it. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "inspect.h"
+#include "le.h"
+
+struct input {
+	struct common	common;
+	const char	*file;
+	const char	*what;
+	bool		leaves;
+};
+
+enum {
+	OPTION_FILE = OPTION_KEY,
+	OPTION_LEAVES,
+};
+
+static const struct argp_option options[] = {
+	{ "file", OPTION_FILE, "BACKING", 0,
+	  "Read the region from this file or device, not through the pool", 0 },
+	{ "leaves", OPTION_LEAVES, NULL, 0, "List the leaf tables as well", 0 },
+	{ 0 },
+};
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+	struct input *in = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &in->common;
+		return 0;
+	case OPTION_FILE:
+		in->file = arg;
+		return 0;
+	case OPTION_LEAVES:
+		in->leaves = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (in->what)
+			argp_error(state, "one checkpoint only");
+		in->what = arg;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "which checkpoint? give its ID or NAME");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_child children[] = {
+	{ &common_argp, 0, NULL, 0 },
+	{ 0 },
+};
+
+static const struct argp argp = {
+	options, parse_option, "ID|NAME",
+	"Show what a checkpoint consists of. Exit status: 0; 1 there is no such checkpoint, or it is damaged; 2 it can't be read.",
+	children, NULL, NULL,
+};
+
+/* Is this the one that is meant? An id means any state, a name a live one. */
+static bool is_meant(const struct ckpt *ckpt, __u64 id, const char *name)
+{
+	if (ckpt->state == CXLFORK_CKPT_FREE)
+		return false;
+	if (id)
+		return ckpt->id == id;
+	return ckpt->state == CXLFORK_CKPT_LIVE &&
+	       is_text(ckpt->entry.name, sizeof(ckpt->entry.name)) &&
+	       !strcmp((const char *)ckpt->entry.name, name);
+}
+
+/* How many there are; @found is one of them. */
+static int find(const struct region *region, const struct geometry *geo,
+		const char *what, struct ckpt *found)
+{
+	struct cxlfork_slot *slot = malloc(sizeof(*slot));
+	struct ckpt ckpt;
+	__u64 id = 0;
+	__u32 s, i;
+	int nr = 0;
+
+	cxlfork_parse_id(what, &id);
+	for (s = 0; slot && s < geo->nr_slots; s++) {
+		if (!slot_load(region, geo, s, slot))
+			continue;
+		for (i = 0; i < CXLFORK_MAX_CKPTS; i++) {
+			ckpt_take(slot, s, i, &ckpt);
+			if (!is_meant(&ckpt, id, what))
+				continue;
+			*found = ckpt;
+			nr++;
+		}
+	}
+	free(slot);
+	return nr;
+}
+
+static void count_leaf(struct view *view, __u64 i, __u32 *vma)
+{
+	const struct cxlfork_vma *vmas = image_vmas(&view->image);
+	__u32 nr_vmas = view->image.sec[CXLFORK_SEC_VMAS].nr, n;
+	const struct cxlfork_leaf *leaf = &image_leaves(&view->image)[i];
+	__u64 addr = le64(leaf->addr);
+	__le64 entries[CXLFORK_LEAF_ENTRIES];
+
+	if (le32(leaf->flags) & CXLFORK_LEAF_WHOLE)
+		view->whole++;
+	if (!image_leaf(&view->image, i, entries))
+		return;
+	for (n = 0; n < CXLFORK_LEAF_ENTRIES; n++, addr += PAGE_BYTES) {
+		while (*vma < nr_vmas && le64(vmas[*vma].end) <= addr)
+			++*vma;
+		if (*vma == nr_vmas)
+			return;
+		if (entries[n] && addr >= le64(vmas[*vma].start))
+			view->vma_pages[*vma]++;
+	}
+}
+
+static bool count(struct view *view)
+{
+	const struct section *dirty = &view->image.sec[CXLFORK_SEC_DIRTY];
+	__u64 i, nr = view->image.sec[CXLFORK_SEC_LEAVES].nr;
+	const __u8 *bytes = dirty->data;
+	__u32 vma = 0;
+
+	view->vma_pages = calloc(view->image.sec[CXLFORK_SEC_VMAS].nr + 1,
+				 sizeof(*view->vma_pages));
+	if (!view->vma_pages)
+		return false;
+	if (nr > view->image.nr_leaves)
+		nr = view->image.nr_leaves;
+	for (i = 0; i < nr; i++)
+		count_leaf(view, i, &vma);
+	for (i = 0; bytes && i < dirty->length; i++)
+		view->dirty += __builtin_popcount(bytes[i]);
+	return true;
+}
+
+static int show(const struct input *in, const struct region *region,
+		const struct geometry *geo, struct findings *findings)
+{
+	struct view view = { .leaves = in->leaves };
+	int nr = find(region, geo, in->what, &view.ckpt);
+
+	if (!nr)
+		return complain(&in->common, 0, NULL,
+				"there is no checkpoint `%s'", in->what);
+	if (nr > 1)
+		return complain(&in->common, ENOTUNIQ, NULL, "%s", in->what);
+	findings_at(findings, "checkpoint 0x%llx", view.ckpt.id);
+	if (view.ckpt.state != CXLFORK_CKPT_LIVE &&
+	    view.ckpt.state != CXLFORK_CKPT_RETIRING)
+		return complain(&in->common, 0, NULL,
+				"checkpoint 0x%llx is in state %s",
+				view.ckpt.id,
+				cxlfork_ckpt_state_name(view.ckpt.state));
+	if (!ckpt_check(geo, &view.ckpt, findings) ||
+	    !image_open(&view.image, region, geo, &view.ckpt, findings)) {
+		if (!findings->list)
+			return complain(&in->common, ENOMEM, NULL, "inspect");
+		return complain(&in->common, 0, NULL,
+				"checkpoint 0x%llx is damaged: %s",
+				view.ckpt.id, findings->list[0].text);
+	}
+	image_check(&view.image, findings);
+	if (!count(&view))
+		complain(&in->common, ENOMEM, NULL, "inspect");
+	else if (in->common.json)
+		print_view_json(&view, findings);
+	else
+		print_view(&view, findings);
+	image_close(&view.image);
+	free(view.vma_pages);
+	return findings->nr ? EXIT_NO : 0;
+}
+
+int cmd_inspect(int argc, char **argv)
+{
+	struct findings findings = { 0 };
+	struct input in = { 0 };
+	struct region region;
+	struct geometry geo;
+	int ret;
+
+	parse("cxlfork inspect", &argp, argc, argv, &in);
+	if (open_region(&in.common, in.file, &region))
+		return EXIT_TROUBLE;
+	if (super_load(&region, &geo, &findings) == SUPER_OK) {
+		ret = show(&in, &region, &geo, &findings);
+	} else {
+		complain(&in.common, 0, NULL, "superblock: %s",
+			 findings.list ? findings.list[0].text : "");
+		ret = EXIT_TROUBLE;
+	}
+	findings_free(&findings);
+	region_close(&region);
+	return ret;
+}
