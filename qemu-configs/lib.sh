@@ -25,7 +25,8 @@ usage_and_exit() {
 }
 
 # step TEXT LOG COMMAND...: runs a long command with its output in LOG, says
-# that it goes on, and how long it took; on failure, what it said last.
+# that it goes on, and how long it took; on failure, what it said last, or with
+# STEP_QUIET nothing: then the caller has a better line to say.
 step() {
 	local text=$1 log=$2 began=$SECONDS pid next=$((SECONDS + 3)) status=0 last
 	shift 2
@@ -49,6 +50,7 @@ step() {
 	wait "$pid" || status=$?
 	[ ! -t 2 ] || printf '\r%76s\r' '' >&2
 	if [ "$status" != 0 ]; then
+		[ -z "${STEP_QUIET:-}" ] || return "$status"
 		grep -i -E '(error|fatal|cannot|unable|E:)' -- "$log" | tail -n 8 >&2 || true
 		say "cxlfork: $text: failed after $((SECONDS - began)) s (exit $status); all of it: $log"
 		return "$status"

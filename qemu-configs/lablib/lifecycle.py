@@ -161,6 +161,7 @@ def last_line(path):
 def start(lab, nodes, timeout):
     """Starts the nodes and waits until their agents are ready."""
     began = time.monotonic()
+    tell = began + 5
     waiting = {}
     for node in nodes:
         name = node["name"]
@@ -188,11 +189,15 @@ def start(lab, nodes, timeout):
                 why = (last_line(os.path.join(lab.node_dir(name), "qemu.log")) or
                        last_line(log) or "QEMU ended")
                 raise LabError(f"{name} does not start: {why}")
+        if waiting and time.monotonic() > tell:
+            tell += 5
+            name = next(iter(waiting))
+            say(f"    {time.monotonic() - began:.0f} s  {name}: {last_line(console(lab, name))[:70]}")
         if waiting and time.monotonic() - began > timeout:
             name = next(iter(waiting))
             raise LabError(f"{name} is not ready after {timeout:g} s; its last line: "
                            f"{last_line(console(lab, name)) or '(none)'}")
-        time.sleep(0.02)
+        time.sleep(0.05)
     say(f"lab: {names} ready after {time.monotonic() - began:.1f} s")
 
 
