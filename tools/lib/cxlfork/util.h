@@ -5,6 +5,8 @@
 
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 #define BIT_ULL(nr)		(1ULL << (nr))
+#define __noreturn		__attribute__((__noreturn__))
+#define __used			__attribute__((__used__))
 #define __printf(format, args)	__attribute__((__format__(printf, format, args)))
 
 #endif /* CXLFORK_UTIL_H */

@@ -1,0 +1,207 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Tests of the commands and of the library that need no kernel of ours: TAP.
+# OUT: what was built; UNIT: this folder.
+
+nr=0
+failed=0
+tmp=$(mktemp -d) || exit 2
+ghost=
+trap '[ -z "$ghost" ] || kill "$ghost" 2>/dev/null; rm -rf "$tmp"' EXIT
+
+cxlfork=$OUT/cxlfork
+pool=$tmp/pool
+
+result()	# STATUS NAME
+{
+	nr=$((nr + 1))
+	if [ "$1" -eq 0 ]; then
+		echo "ok $nr $2"
+	else
+		echo "not ok $nr $2"
+		failed=$((failed + 1))
+		sed 's/^/# /' "$tmp/out"
+	fi
+}
+
+skip()		# NAME WHY
+{
+	nr=$((nr + 1))
+	echo "ok $nr $1 # SKIP $2"
+}
+
+# Run a command: its status, and a pattern in what it says.
+expect()	# STATUS PATTERN NAME COMMAND...
+{
+	wanted=$1
+	pattern=$2
+	name=$3
+	shift 3
+	"$@" >"$tmp/out" 2>&1
+	status=$?
+	[ "$status" -eq "$wanted" ] && grep -q -e "$pattern" "$tmp/out"
+	outcome=$?
+	[ "$outcome" -eq 0 ] || echo "# status $status, not $wanted, or no \`$pattern'"
+	result "$outcome" "$name"
+}
+
+poke()		# FILE OFFSET OCTAL-BYTES
+{
+	printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
+}
+
+json()		# NAME COMMAND...
+{
+	name=$1
+	shift
+	if command -v python3 >/dev/null; then
+		"$@" 2>&1 | python3 -m json.tool >"$tmp/out" 2>&1
+		result $? "$name"
+	else
+		skip "$name" "no python3"
+	fi
+}
+
+"$OUT/unit/fsck_test" >"$tmp/out" 2>&1
+result $? "format: $(grep -c '^ok' "$tmp/out") checks of fsck_test"
+
+# --- the format, from a file
+"$OUT/unit/synth_file" "$pool"
+expect 0 '^clean: 2 hosts' 'fsck: a pool that is right' \
+	"$cxlfork" pool fsck --file "$pool"
+json 'fsck --json' "$cxlfork" pool fsck --json --file "$pool"
+expect 0 'heap' 'inspect by name' "$cxlfork" inspect --file "$pool" resize
+expect 0 '^LEAF' 'inspect by id' \
+	"$cxlfork" inspect --leaves --file "$pool" 0x20103
+json 'inspect --json' "$cxlfork" inspect --leaves --json --file "$pool" resize
+expect 1 'no checkpoint' 'inspect: no such' \
+	"$cxlfork" inspect --file "$pool" other
+expect 1 'state writing' 'inspect: one that is written' \
+	"$cxlfork" inspect --file "$pool" 0x10200
+
+cp "$pool" "$tmp/damaged"
+poke "$tmp/damaged" $((4 * 2097152 + 8192)) '\001'	# the task section
+expect 1 'section task: CRC' 'fsck: a section damaged' \
+	"$cxlfork" pool fsck --file "$tmp/damaged"
+expect 1 'section task: CRC' 'inspect: a section damaged' \
+	"$cxlfork" inspect --file "$tmp/damaged" resize
+json 'inspect --json: a section damaged' \
+	"$cxlfork" inspect --json --file "$tmp/damaged" resize
+poke "$tmp/damaged" $((4 * 2097152 + 100)) '\377'	# the image header
+expect 1 'is damaged: CRC' 'inspect: the header damaged' \
+	"$cxlfork" inspect --file "$tmp/damaged" resize
+poke "$tmp/damaged" 4 '\011'
+expect 2 'format version 9' 'fsck: another version' \
+	"$cxlfork" pool fsck --file "$tmp/damaged"
+truncate -s 1M "$tmp/zero"
+expect 2 'not formatted' 'fsck: not formatted' \
+	"$cxlfork" pool fsck --file "$tmp/zero"
+expect 2 "can't be read" 'fsck: an empty file' \
+	"$cxlfork" pool fsck --file /dev/null
+truncate -s 5M "$tmp/damaged"
+poke "$tmp/damaged" 4 '\001'
+expect 1 "more than the region" 'fsck: a file cut off' \
+	"$cxlfork" pool fsck --file "$tmp/damaged"
+
+# --- the commands
+for command in checkpoint restore ls rm inspect check stat; do
+	expect 0 '^Usage' "$command --help" "$cxlfork" $command --help
+done
+for command in format status fsck; do
+	expect 0 '^Usage' "pool $command --help" "$cxlfork" pool $command --help
+done
+expect 2 'no command' 'a command there is not' "$cxlfork" clone
+expect 2 '^Usage' 'no command' "$cxlfork"
+expect 2 'give its PID' 'checkpoint: of what?' "$cxlfork" checkpoint
+expect 2 'not a number' 'checkpoint: not a pid' "$cxlfork" checkpoint 1x
+expect 2 'not a number' 'checkpoint: handover of nothing' \
+	"$cxlfork" checkpoint 1 --handover -1
+expect 2 'give its ID' 'restore: of what?' "$cxlfork" restore
+expect 2 'IMAGE_FD' 'restore: --fd without =' "$cxlfork" restore x --fd 5
+expect 2 'descriptor 99' 'restore: --fd that is not open' \
+	"$cxlfork" restore x --fd 5=99
+expect 2 'twice' 'restore: a descriptor twice' \
+	"$cxlfork" restore x --fd 5=1 --fd 5=2
+expect 2 'port' 'restore: --listen at nonsense' \
+	"$cxlfork" restore x --listen 5=:70000
+expect 2 'there is no pool' 'ls: no pool' "$cxlfork" ls --pool "$tmp/none"
+expect 2 'control device' 'ls: not a pool' "$cxlfork" ls --pool /dev/null
+json 'ls --json: not a pool' "$cxlfork" ls --json --pool /dev/null
+expect 2 'not a number' 'pool format: slots' "$cxlfork" pool format --slots 17
+head -c 65537 /dev/zero >"$tmp/big"
+expect 2 'at most 65536' 'restore: too large a payload' \
+	"$cxlfork" restore 1 --payload-file "$tmp/big"
+
+# --- on a kernel without cxlfork the calls fail, and nothing else does
+if [ -e /proc/self/cxlfork_stat ]; then
+	skip 'calls that fail' 'this kernel has cxlfork'
+else
+	expect 1 'no cxlfork' 'checkpoint: no such call' \
+		"$cxlfork" checkpoint --pool /dev/null $$
+	expect 2 'no cxlfork' 'check: no such call' \
+		"$cxlfork" check --pool /dev/null $$
+	expect 1 'no cxlfork' 'restore: no such call' \
+		"$cxlfork" restore --pool /dev/null 1
+	expect 1 'no cxlfork' 'restore --detach: no such call' \
+		"$cxlfork" restore --detach --pool /dev/null 1
+	expect 2 'cxlfork_stat' 'stat: no such file' "$cxlfork" stat $$
+
+	"$OUT/cxlfork-ghost" --socket "$tmp/ghost" &
+	ghost=$!
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		[ -S "$tmp/ghost" ] && break
+		sleep 0.1
+	done
+	ls "/proc/$ghost/fd" >"$tmp/fds"
+	expect 1 'no cxlfork' 'ghost: an order that fails' \
+		"$cxlfork" restore --pool /dev/null --ghost "$tmp/ghost" 1
+	expect 1 'no cxlfork' 'ghost: another one, with descriptors' \
+		"$cxlfork" restore --pool /dev/null --ghost "$tmp/ghost" \
+		--payload hello --fd 5=0 --fd 6=1 1
+	head -c 65536 /dev/zero >"$tmp/zero64k"
+	expect 1 'no cxlfork' 'ghost: the largest payload' \
+		"$cxlfork" restore --pool /dev/null --ghost "$tmp/ghost" \
+		--payload-file "$tmp/zero64k" 1
+	awk '$1 == "VmRSS:" { exit !($2 < 512) }' "/proc/$ghost/status"
+	result $? 'ghost: less than 512 KB'
+	ls "/proc/$ghost/fd" | cmp - "$tmp/fds" >"$tmp/out" 2>&1
+	result $? 'ghost: no descriptor is left over'
+	kill "$ghost"
+	wait "$ghost" 2>/dev/null
+	ghost=
+fi
+
+# --- the library
+printf '#include <cxlfork.h>\nint main(void) { return !cxlfork_strerror(1); }\n' \
+	>"$tmp/user.c"
+$MAKE install DESTDIR="$tmp/root" PREFIX=/usr >"$tmp/out" 2>&1
+result $? 'install'
+flags=$(PKG_CONFIG_PATH=$tmp/root/usr/lib/pkgconfig \
+	pkg-config --define-variable=prefix="$tmp/root/usr" \
+	--define-variable=libdir="$tmp/root/usr/lib" --cflags --libs libcxlfork)
+${CC:-cc} -o "$tmp/user" "$tmp/user.c" $flags >"$tmp/out" 2>&1 &&
+	LD_LIBRARY_PATH=$tmp/root/usr/lib "$tmp/user"
+result $? 'a program with the installed library'
+${CC:-cc} -static -o "$tmp/user" "$tmp/user.c" $flags >"$tmp/out" 2>&1 &&
+	"$tmp/user"
+result $? 'a program with the static library'
+if command -v python3 >/dev/null; then
+	CXLFORK_LIBRARY=$OUT/libcxlfork.so PYTHONPATH=$OUT \
+		python3 "$UNIT/python_test.py" >"$tmp/out" 2>&1
+	result $? 'Python module'
+else
+	skip 'Python module' 'no python3'
+fi
+
+# --- the parser, on whatever comes
+if command -v "$CLANG" >/dev/null &&
+   $MAKE "$OUT/unit/fuzz_format" >"$tmp/out" 2>&1; then
+	"$OUT/unit/fuzz_format" -max_total_time="$FUZZ_SECONDS" -max_len=256 \
+		-artifact_prefix="$OUT/unit/" >"$tmp/out" 2>&1
+	result $? "fuzzer: $FUZZ_SECONDS seconds"
+else
+	skip 'fuzzer' "no clang with libFuzzer"
+fi
+
+echo "1..$nr"
+[ "$failed" -eq 0 ]
