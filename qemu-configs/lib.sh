@@ -51,7 +51,7 @@ step() {
 	[ ! -t 2 ] || printf '\r%76s\r' '' >&2
 	if [ "$status" != 0 ]; then
 		[ -z "${STEP_QUIET:-}" ] || return "$status"
-		grep -i -E '(error|fatal|cannot|unable|E:)' -- "$log" | tail -n 8 >&2 || true
+		grep -i -E '(error|fatal|cannot|unable|E:)' -- "$log" | grep -v '^make' | tail -n 8 >&2 || true
 		say "cxlfork: $text: failed after $((SECONDS - began)) s (exit $status); all of it: $log"
 		return "$status"
 	fi

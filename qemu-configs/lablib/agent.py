@@ -155,7 +155,12 @@ def interactive(lab, name, argv, *, cwd="/root", env=(), stdin=None, timeout=Non
     """lab exec: our streams are the command's; its exit status."""
     command = Command(lab, name, argv, cwd=cwd, env=env, stdin=stdin)
 
+    seen = []
+
     def forward(number, _):
+        seen.append(number)
+        if len(seen) > 2:           # the command does not care: leave it
+            sys.exit(128 + number)
         command.send_signal(number)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
