@@ -35,6 +35,20 @@ static const struct argp_option check_options[] = {
 	{ 0 },
 };
 
+/* As the kernel sees it, which would say EINVAL only. */
+static void check_name(struct argp_state *state, const char *name)
+{
+	const char *c;
+
+	if (!*name || strlen(name) >= CXLFORK_NAME_MAX)
+		argp_error(state, "a name has 1 to %d characters",
+			   CXLFORK_NAME_MAX - 1);
+	for (c = name; *c; c++)
+		if (*c <= ' ' || *c > '~' || *c == '/')
+			argp_error(state,
+				   "a name has printable ASCII characters only, no spaces, no slashes");
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct input *in = state->input;
@@ -44,6 +58,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = &in->common;
 		return 0;
 	case 'n':
+		check_name(state, arg);
 		in->req.name = arg;
 		return 0;
 	case OPTION_KILL:

@@ -92,7 +92,8 @@ static bool take_header(struct image *image, const struct ckpt *ckpt,
 	if (image->size != le64(ckpt->entry.bytes))
 		return problem(findings, "%u extents are not its %llu bytes",
 			       image->nr_extents, le64(ckpt->entry.bytes));
-	if (image->nr_pages != le64(ckpt->entry.pages))
+	/* The entry says how many were planned: some may have gone since. */
+	if (image->nr_pages > le64(ckpt->entry.pages))
 		problem(findings, "%llu data pages, %llu in the directory",
 			image->nr_pages, le64(ckpt->entry.pages));
 	if (image->phys_base & (CXLFORK_EXTENT_SIZE - 1) ||

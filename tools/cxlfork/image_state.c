@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Checks of an image: task, registers, address space, signals, strings. */
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +10,9 @@
 #define USER_CS		0x33
 #define USER_SS		0x2b
 #define NR_SIGNALS	64
+#define RSEQ_ALIGN	32U
+#define ALTSTACK_FLAGS	0x80000002U	/* SS_AUTODISARM, SS_DISABLE */
+#define NO_RANDOMIZE	0x40000U	/* of the personality */
 
 /* struct user_regs_struct order, see struct cxlfork_task */
 enum { REG_IP = 16, REG_CS = 17, REG_SP = 19, REG_SS = 20 };
@@ -24,7 +28,7 @@ static bool check_string(const struct image *image, const char *what, __u32 at,
 
 	if (!text)
 		return problem(findings, "%s: no string at %u", what, at);
-	if (text[0] != '/')
+	if (text[0] != '/' || strlen(text) >= PATH_MAX)
 		return problem(findings, "%s: no absolute path", what);
 	return true;
 }
@@ -63,6 +67,20 @@ static void check_task(const struct image *image, struct findings *findings)
 	if (le32(task->payload_max) > CXLFORK_PAYLOAD_MAX)
 		problem(findings, "task: payload of %u bytes",
 			le32(task->payload_max));
+	check_addr("task: signal stack", le64(task->altstack_sp),
+		   le64(task->altstack_size), findings);
+	check_addr("task: stack pointer", le64(task->regs[REG_SP]), 0,
+		   findings);
+	if (task->rseq && (le64(task->rseq) % RSEQ_ALIGN ||
+			   le32(task->rseq_len) < RSEQ_ALIGN))
+		problem(findings, "task: rseq area of %u bytes at 0x%llx",
+			le32(task->rseq_len), le64(task->rseq));
+	if (le32(task->altstack_flags) & ~ALTSTACK_FLAGS)
+		problem(findings, "task: signal stack's flags 0x%x",
+			le32(task->altstack_flags));
+	if (le32(task->personality) & ~NO_RANDOMIZE)
+		problem(findings, "task: personality 0x%x",
+			le32(task->personality));
 	if (le32(task->umask) & ~0777U)
 		problem(findings, "task: umask 0%o", le32(task->umask));
 	if (!memchr(task->comm, '\0', sizeof(task->comm)))
@@ -94,6 +112,16 @@ static void check_xstate(const struct image *image, struct findings *findings)
 			break;
 		}
 	}
+}
+
+static void check_pkeys(__u32 map, __u32 exec, struct findings *findings)
+{
+	/* key 0 is everybody's */
+	if (!(map & 1) || map >> 16)
+		problem(findings, "mm: protection keys 0x%x", map);
+	if (exec != ~0U && (exec < 1 || exec > 15 || !(map >> exec & 1)))
+		problem(findings, "mm: protection key %u for execute-only",
+			exec);
 }
 
 static void check_mm(const struct image *image, struct findings *findings)
@@ -130,9 +158,10 @@ static void check_mm(const struct image *image, struct findings *findings)
 		problem(findings, "mm: vdso at 0x%llx", le64(mm->vdso));
 	if (le32(mm->exe) >= image->sec[CXLFORK_SEC_FILES].nr)
 		problem(findings, "mm: program is file %u", le32(mm->exe));
-	if (le32(mm->pkey_map) & ~0xffffU)
-		problem(findings, "mm: protection keys 0x%x",
-			le32(mm->pkey_map));
+	if (!mm->mmap_base || le64(mm->mmap_base) & (PAGE_BYTES - 1))
+		problem(findings, "mm: mmap base 0x%llx",
+			le64(mm->mmap_base));
+	check_pkeys(le32(mm->pkey_map), le32(mm->exec_pkey), findings);
 	if (le32(mm->nr_auxv) > CXLFORK_AUXV_WORDS)
 		problem(findings, "mm: %u words of auxv",
 			le32(mm->nr_auxv));
@@ -188,9 +217,26 @@ static void check_file(const struct image *image, __u32 i,
 	if (le32(file->mtime_nsec) >= 1000000000U)
 		problem(findings, "file %u: %u nanoseconds", i,
 			le32(file->mtime_nsec));
-	if (le32(file->verity_len) > sizeof(file->verity))
-		problem(findings, "file %u: digest of %u bytes", i,
-			le32(file->verity_len));
+	if (le32(file->verity_len) > sizeof(file->verity) ||
+	    le32(file->build_id_len) > sizeof(file->build_id))
+		problem(findings, "file %u: digest of %u bytes, build id of %u",
+			i, le32(file->verity_len), le32(file->build_id_len));
+}
+
+static void check_dup(const struct image *image, __u32 i, const char *what,
+		      struct findings *findings)
+{
+	const struct cxlfork_fd *fds = image_fds(image);
+	__u32 same = le32(fds[i].same);
+
+	if (same >= i)
+		problem(findings, "%s: the same as entry %u, a later one",
+			what, same);
+	else if (le32(fds[same].flags) & CXLFORK_FD_SAME)
+		problem(findings, "%s: the same as entry %u, a dup as well",
+			what, same);
+	else if (fds[i].kind != fds[same].kind)
+		problem(findings, "%s: the same as one of another kind", what);
 }
 
 static void check_fd(const struct image *image, __u32 i,
@@ -209,17 +255,10 @@ static void check_fd(const struct image *image, __u32 i,
 		problem(findings, "%s: flags 0x%x", what, flags);
 	if (kind > CXLFORK_FD_POOL)
 		problem(findings, "%s: kind %u", what, kind);
-	if (flags & CXLFORK_FD_SAME) {
-		if (le32(fd->same) >= i)
-			problem(findings, "%s: the same as entry %u, a later one",
-				what, le32(fd->same));
-		else if (kind != le32(image_fds(image)
-						[le32(fd->same)].kind))
-			problem(findings, "%s: the same as one of another kind",
-				what);
-	} else if (kind == CXLFORK_FD_REGULAR || kind == CXLFORK_FD_CHARDEV) {
+	if (flags & CXLFORK_FD_SAME)
+		check_dup(image, i, what, findings);
+	else if (kind == CXLFORK_FD_REGULAR || kind == CXLFORK_FD_CHARDEV)
 		check_string(image, what, le32(fd->path), findings);
-	}
 	if (le64(fd->pos) >> 63)
 		problem(findings, "%s: offset 0x%llx", what, le64(fd->pos));
 }

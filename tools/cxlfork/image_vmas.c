@@ -15,6 +15,8 @@
 #define PTE_NX		BIT_ULL(63)
 
 #define RWX	(CXLFORK_VMA_READ | CXLFORK_VMA_WRITE | CXLFORK_VMA_EXEC)
+#define ANONYMOUS_ONLY	(CXLFORK_VMA_WIPEONFORK | CXLFORK_VMA_DROPPABLE | \
+			 CXLFORK_VMA_GROWSDOWN)
 #define NR_PKEYS	16
 
 static void check_vma(const struct image *image, __u32 i,
@@ -43,6 +45,9 @@ static void check_vma(const struct image *image, __u32 i,
 	    (file == CXLFORK_NO_FILE || flags & CXLFORK_VMA_MAYWRITE))
 		problem(findings, "vma %u: shared, but not a read-only file",
 			i);
+	if (file != CXLFORK_NO_FILE && flags & ANONYMOUS_ONLY)
+		problem(findings, "vma %u: of a file, with flags 0x%x of memory",
+			i, flags);
 	if (le64(vma->pgoff) > ~0ULL - ((end - start) >> 12))
 		problem(findings, "vma %u: offset of 0x%llx pages", i,
 			le64(vma->pgoff));
@@ -50,9 +55,12 @@ static void check_vma(const struct image *image, __u32 i,
 
 void check_vmas(const struct image *image, struct findings *findings)
 {
+	const struct section *sec = &image->sec[CXLFORK_SEC_VMAS];
 	__u32 i;
 
-	for (i = 0; i < image->sec[CXLFORK_SEC_VMAS].nr; i++)
+	if (sec->data && !sec->nr)
+		problem(findings, "vmas: there are none");
+	for (i = 0; i < sec->nr; i++)
 		check_vma(image, i, findings);
 }
 
@@ -143,6 +151,14 @@ static const struct cxlfork_vma *vma_at(const struct image *image,
 	return NULL;
 }
 
+/* After vma_at(): does the next mapping start below @end? */
+static bool vma_below(const struct image *image, const struct walk *walk,
+		      __u64 end)
+{
+	return walk->vma < image->sec[CXLFORK_SEC_VMAS].nr &&
+	       le64(image_vmas(image)[walk->vma].start) < end;
+}
+
 static void check_dirty(const struct image *image, __u64 i,
 			const __le64 *entries, struct findings *findings)
 {
@@ -180,6 +196,8 @@ static void check_leaf(const struct image *image, struct walk *walk, __u64 i,
 		problem(findings, "leaf %llu: flags 0x%x", i,
 			le32(leaf->flags));
 	vma = vma_at(image, walk, addr);
+	if (!vma && !vma_below(image, walk, addr + LEAF_BYTES))
+		problem(findings, "leaf %llu: nothing is mapped there", i);
 	if (le32(leaf->flags) & CXLFORK_LEAF_WHOLE &&
 	    (!vma || le64(vma->end) - addr < LEAF_BYTES ||
 	     !vma_has_pages(le32(vma->flags))))

@@ -45,9 +45,9 @@ expect()	# STATUS PATTERN NAME COMMAND...
 	result "$outcome" "$name"
 }
 
-poke()		# FILE OFFSET OCTAL-BYTES
+poke()		# FILE OFFSET OCTAL-BYTE
 {
-	printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
+	printf "%b" "\\0$3" | dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
 }
 
 json()		# NAME COMMAND...
@@ -80,17 +80,17 @@ expect 1 'state writing' 'inspect: one that is written' \
 	"$cxlfork" inspect --file "$pool" 0x10200
 
 cp "$pool" "$tmp/damaged"
-poke "$tmp/damaged" $((4 * 2097152 + 8192)) '\001'	# the task section
+poke "$tmp/damaged" $((4 * 2097152 + 8192)) 001	# the task section
 expect 1 'section task: CRC' 'fsck: a section damaged' \
 	"$cxlfork" pool fsck --file "$tmp/damaged"
 expect 1 'section task: CRC' 'inspect: a section damaged' \
 	"$cxlfork" inspect --file "$tmp/damaged" resize
 json 'inspect --json: a section damaged' \
 	"$cxlfork" inspect --json --file "$tmp/damaged" resize
-poke "$tmp/damaged" $((4 * 2097152 + 100)) '\377'	# the image header
+poke "$tmp/damaged" $((4 * 2097152 + 100)) 377	# the image header
 expect 1 'is damaged: CRC' 'inspect: the header damaged' \
 	"$cxlfork" inspect --file "$tmp/damaged" resize
-poke "$tmp/damaged" 4 '\011'
+poke "$tmp/damaged" 4 011
 expect 2 'format version 9' 'fsck: another version' \
 	"$cxlfork" pool fsck --file "$tmp/damaged"
 truncate -s 1M "$tmp/zero"
@@ -99,7 +99,7 @@ expect 2 'not formatted' 'fsck: not formatted' \
 expect 2 "can't be read" 'fsck: an empty file' \
 	"$cxlfork" pool fsck --file /dev/null
 truncate -s 5M "$tmp/damaged"
-poke "$tmp/damaged" 4 '\001'
+poke "$tmp/damaged" 4 001
 expect 1 "more than the region" 'fsck: a file cut off' \
 	"$cxlfork" pool fsck --file "$tmp/damaged"
 
@@ -148,11 +148,12 @@ else
 
 	"$OUT/cxlfork-ghost" --socket "$tmp/ghost" &
 	ghost=$!
-	for i in 1 2 3 4 5 6 7 8 9 10; do
-		[ -S "$tmp/ghost" ] && break
+	tries=0
+	until [ -S "$tmp/ghost" ] || [ "$tries" -eq 50 ]; do
 		sleep 0.1
+		tries=$((tries + 1))
 	done
-	ls "/proc/$ghost/fd" >"$tmp/fds"
+	find "/proc/$ghost/fd" -type l >"$tmp/fds"
 	expect 1 'no cxlfork' 'ghost: an order that fails' \
 		"$cxlfork" restore --pool /dev/null --ghost "$tmp/ghost" 1
 	expect 1 'no cxlfork' 'ghost: another one, with descriptors' \
@@ -164,7 +165,7 @@ else
 		--payload-file "$tmp/zero64k" 1
 	awk '$1 == "VmRSS:" { exit !($2 < 512) }' "/proc/$ghost/status"
 	result $? 'ghost: less than 512 KB'
-	ls "/proc/$ghost/fd" | cmp - "$tmp/fds" >"$tmp/out" 2>&1
+	find "/proc/$ghost/fd" -type l | cmp - "$tmp/fds" >"$tmp/out" 2>&1
 	result $? 'ghost: no descriptor is left over'
 	kill "$ghost"
 	wait "$ghost" 2>/dev/null
@@ -179,9 +180,11 @@ result $? 'install'
 flags=$(PKG_CONFIG_PATH=$tmp/root/usr/lib/pkgconfig \
 	pkg-config --define-variable=prefix="$tmp/root/usr" \
 	--define-variable=libdir="$tmp/root/usr/lib" --cflags --libs libcxlfork)
+# shellcheck disable=SC2086 # several flags
 ${CC:-cc} -o "$tmp/user" "$tmp/user.c" $flags >"$tmp/out" 2>&1 &&
 	LD_LIBRARY_PATH=$tmp/root/usr/lib "$tmp/user"
 result $? 'a program with the installed library'
+# shellcheck disable=SC2086
 ${CC:-cc} -static -o "$tmp/user" "$tmp/user.c" $flags >"$tmp/out" 2>&1 &&
 	"$tmp/user"
 result $? 'a program with the static library'

@@ -10,13 +10,12 @@
 #include <string.h>
 
 #include "fsck.h"
+#include "fuzz.h"
 #include "synth.h"
 
 /* What is worth changing: metadata, and the image up to its leaf tables. */
 #define META_BYTES	(SYNTH_ETABLE_OFF + SYNTH_EXTENTS * sizeof(__le64))
 #define IMAGE_BYTES	(40960UL)
-
-int LLVMFuzzerTestOneInput(const __u8 *data, size_t size);
 
 static __u8 *place(const struct synth *s, __u32 at)
 {
@@ -26,7 +25,7 @@ static __u8 *place(const struct synth *s, __u32 at)
 	return (__u8 *)s->image + at - META_BYTES;
 }
 
-int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
+int fuzz_format(const __u8 *data, size_t size)
 {
 	static struct synth synth;
 	static void *mem, *right;

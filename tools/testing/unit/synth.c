@@ -201,7 +201,8 @@ static void build_state(struct synth *s)
 	mm->start_stack = htole64(0x7ffffffdf800);
 	mm->mmap_base = htole64(0x7ffff0000000);
 	mm->nr_auxv = htole32(2);
-	mm->pkey_map = htole32(1);
+	mm->pkey_map = htole32(1 | 1 << 3);
+	mm->exec_pkey = htole32(3);
 
 	s->sigactions[1].handler = htole64(0x400200);
 
