@@ -5,6 +5,7 @@
  */
 #include <linux/cxlfork.h>
 #include <linux/fdtable.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/kdev_t.h>
 #include <linux/magic.h>

@@ -4,6 +4,7 @@
  * files they map.  The pages are checkpoint.c's.
  */
 #include <linux/cxlfork.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/pkeys.h>
@@ -56,7 +57,7 @@ vm_flags_t cxlfork_vm_flags(u32 flags, u32 pkey)
 		if (flags & cxlfork_vm_flag_table[i].flag)
 			vm_flags |= cxlfork_vm_flag_table[i].vm_flag;
 #ifdef CONFIG_ARCH_HAS_PKEYS
-	vm_flags |= (vm_flags_t)(pkey & ARCH_VM_PKEY_FLAGS_MASK) << VM_PKEY_SHIFT;
+	vm_flags |= ((vm_flags_t)pkey << VM_PKEY_SHIFT) & ARCH_VM_PKEY_FLAGS;
 #endif
 	return vm_flags;
 }

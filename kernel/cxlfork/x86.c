@@ -5,8 +5,10 @@
 #include <linux/buildid.h>
 #include <linux/cxlfork.h>
 #include <linux/elf.h>
+#include <linux/hw_breakpoint.h>
 #include <linux/mm.h>
 #include <linux/pkeys.h>
+#include <linux/ptrace.h>
 #include <linux/regset.h>
 #include <linux/sched/task_stack.h>
 #include <linux/utsname.h>
@@ -15,9 +17,11 @@
 #include <asm/fpu/api.h>
 #include <asm/fpu/xcr.h>
 #include <asm/mmu_context.h>
+#include <asm/prctl.h>
 #include <asm/proto.h>
 #include <asm/shstk.h>
 #include <asm/vdso.h>
+#include "internal.h"
 #include "xstate.h"
 
 /* The CPUID words that say what an instruction set extension there is. */
@@ -176,12 +180,14 @@ int cxlfork_arch_snapshot(struct cxlfork_snapshot *snap, struct cxlfork_task *ta
 	if (!cxlfork_plain_task())
 		cxlfork_obstacle(log, CXLFORK_REASON_ARCH,
 				 "32-bit code or thread-local segments in use");
+#ifdef CONFIG_MODIFY_LDT_SYSCALL
 	if (current->mm->context.ldt)
 		cxlfork_obstacle(log, CXLFORK_REASON_ARCH, "modify_ldt() in use");
+#endif
 	if (test_thread_flag(TIF_IO_BITMAP) || current->thread.iopl_emul)
 		cxlfork_obstacle(log, CXLFORK_REASON_ARCH, "I/O ports in use");
 #ifdef CONFIG_X86_USER_SHADOW_STACK
-	if (features_enabled(ARCH_SHSTK_SHSTK))
+	if (current->thread.features & ARCH_SHSTK_SHSTK)
 		cxlfork_obstacle(log, CXLFORK_REASON_ARCH, "shadow stack in use");
 #endif
 	if (!cpu_feature_enabled(X86_FEATURE_XSAVE))

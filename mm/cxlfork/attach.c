@@ -157,6 +157,6 @@ int cxlfork_copy_leaf(struct mm_struct *mm, unsigned long addr, const u64 *table
 		return -EEXIST;
 	if (pte_alloc(mm, pmd))
 		return -ENOMEM;
-	copy_page((void *)pmd_page_vaddr(*pmd), table);
+	copy_page((void *)pmd_page_vaddr(*pmd), (void *)table);
 	return 0;
 }

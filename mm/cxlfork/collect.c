@@ -4,9 +4,9 @@
  * 2 MiB range of addresses at a time.
  */
 #include <linux/cxlfork.h>
-#include <linux/huge_mm.h>
 #include <linux/mm.h>
 #include <linux/pagewalk.h>
+#include <linux/swap.h>
 #include <linux/swapops.h>
 
 struct cxlfork_collect {

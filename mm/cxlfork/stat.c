@@ -6,7 +6,6 @@
  * cost this host nothing.  What a clone costs is pages_local and leaves_local.
  */
 #include <linux/cxlfork.h>
-#include <linux/huge_mm.h>
 #include <linux/mm.h>
 #include <linux/pagewalk.h>
 #include <linux/proc_fs.h>
