@@ -163,6 +163,7 @@ void cxlf_unbind(struct cxlf_dev *cd)
 	cxlf_geo_set(cd, NULL);
 	down_write(&cd->live);
 	cd->addr = NULL;
+	cd->base = 0;
 	cd->region = 0;
 	cd->pool.addr = NULL;
 	cd->pool.base = 0;

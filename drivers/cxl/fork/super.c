@@ -3,6 +3,7 @@
  * The superblock: is there one, can it be used, and how it gets there.
  */
 #include <linux/math64.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/timekeeping.h>
@@ -80,6 +81,26 @@ static int cxlf_super_check(struct cxlf_dev *cd, const struct cxlfork_super *sb,
 	return 0;
 }
 
+/* The words of the extents below first_extent say whether it is the table. */
+static int cxlf_etable_check(struct cxlf_dev *cd, const struct cxlf_geo *geo,
+			     char *reason)
+{
+	__le64 word;
+	u32 i;
+
+	for (i = 0; i < geo->first_extent; i++) {
+		if (cxlf_read(cd, geo->etable_off + i * sizeof(word), &word,
+			      sizeof(word)))
+			return cxlf_no(reason, -EIO,
+				       "the extent table can't be read");
+		if (le64_to_cpu(word) != CXLFORK_EXTENT_META)
+			return cxlf_no(reason, -EUCLEAN,
+				       "the extent table is damaged");
+		cond_resched();
+	}
+	return 0;
+}
+
 /* A format that a power cut ended right before its last store. */
 static bool cxlf_super_unborn(struct cxlfork_super *sb)
 {
@@ -147,6 +168,8 @@ int cxlf_super_read(struct cxlf_dev *cd, struct cxlf_geo *geo, char *reason)
 	switch (err) {
 	case 0:
 		err = cxlf_super_check(cd, sb, geo, reason);
+		if (!err)
+			err = cxlf_etable_check(cd, geo, reason);
 		break;
 	case -EMEDIUMTYPE:
 		if (!memchr_inv(sb, 0, sizeof(*sb)) ||
