@@ -48,7 +48,7 @@ static const struct {
 	{ CXLFORK_REASON_FILE, "file",
 	  "make the file available to the ghost" },
 	{ CXLFORK_REASON_HANDOVER, "handover",
-	  "hand over a descriptor of that number (--fd, --listen)" },
+	  "cxlfork restore does that with --fd or --listen" },
 	{ CXLFORK_REASON_GHOST, "ghost",
 	  "restore from a small single-threaded process" },
 	{ CXLFORK_REASON_LIMIT, "limit",
@@ -79,12 +79,22 @@ const char *cxlfork_reason_name(unsigned int reason)
 	return "unknown";
 }
 
+/* A text that ends in what to do needs no advice. */
+static bool advises(const char *text)
+{
+	return strstr(text, "hand it over") || strstr(text, "delete a");
+}
+
 static size_t describe_place(const struct cxlfork_report *report, char *place,
 			     size_t size)
 {
 	int n = 0;
 
 	place[0] = '\0';
+	/* The kernel may have said it already. */
+	if (!strncmp(report->text, "descriptor ", 11) ||
+	    !strncmp(report->text, "mapping ", 8))
+		return 0;
 	if (report->fd >= 0)
 		n = snprintf(place, size, "descriptor %d: ", report->fd);
 	else if (report->end)
@@ -112,7 +122,7 @@ size_t cxlfork_report_line(const struct cxlfork_report *report, char *line,
 
 	len = describe_place(report, full, sizeof(full));
 	len += snprintf(full + len, sizeof(full) - len, "%s", text);
-	if (advice)
+	if (advice && !advises(text))
 		len += snprintf(full + len, sizeof(full) - len, "; %s", advice);
 	if (size) {
 		if (len >= size)
@@ -158,6 +168,16 @@ const char *cxlfork_strerror(int err)
 		return "no pool is attached; see cxlfork pool status";
 	case ENOSPC:
 		return "the pool is full; remove checkpoints (cxlfork rm)";
+	case EOPNOTSUPP:
+		return "something of it can't be cloned; cxlfork check says what";
+	case EUCLEAN:
+		return "the checkpoint is damaged; cxlfork pool fsck says more";
+	case ENOEXEC:
+		return "the checkpoint is not for this host's kernel or CPU";
+	case ESTALE:
+		return "a file is not the one that was checkpointed";
+	case EMSGSIZE:
+		return "the payload is larger than the checkpoint's buffer";
 	case ENOTUNIQ:
 		return "several hosts have a checkpoint of this name; give its id (cxlfork ls)";
 	case EINPROGRESS:

@@ -65,6 +65,9 @@ json()		# NAME COMMAND...
 "$OUT/unit/fsck_test" >"$tmp/out" 2>&1
 result $? "format: $(grep -c '^ok' "$tmp/out") checks of fsck_test"
 
+"$OUT/unit/report_test" >"$tmp/out" 2>&1
+result $? "library: $(grep -c '^ok' "$tmp/out") checks of report_test"
+
 # --- the format, from a file
 "$OUT/unit/synth_file" "$pool"
 expect 0 '^clean: 2 hosts' 'fsck: a pool that is right' \
