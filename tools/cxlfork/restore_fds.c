@@ -115,7 +115,7 @@ void handover_listen(struct argp_state *state, struct handover *to,
 	} else {
 		port = rest;
 	}
-	parse_number(state, "--listen: port", port, 1, 65535);
+	parse_number(state, "--listen: port", port, 0, 65535);
 	if (!addr)
 		hints.ai_family = AF_INET;	/* a port alone: all of IPv4 */
 	ret = getaddrinfo(addr, port, &hints, &list);

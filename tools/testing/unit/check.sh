@@ -175,6 +175,48 @@ else
 	ghost=
 fi
 
+# --- with the two calls played by fork() and exit()
+fake()		# [NAME=VALUE...] COMMAND...
+{
+	env LD_PRELOAD="$OUT/unit/fake_kernel.so" CXLFORK_POOL=/dev/null \
+		CXLFORK_LIBRARY="$OUT/libcxlfork.so" PYTHONPATH="$OUT" "$@"
+}
+
+expect 0 '^0x10100$' 'checkpoint: prints the id' \
+	fake "$cxlfork" checkpoint $$ --name n --handover 3
+json 'checkpoint --json' fake "$cxlfork" checkpoint --json -p $$
+expect 2 'no spaces' 'checkpoint: not a name' \
+	fake "$cxlfork" checkpoint $$ --name 'a b'
+expect 1 'descriptor 4: a socket; close it' 'checkpoint: obstacles' \
+	fake FAKE_OBSTACLES=2 "$cxlfork" checkpoint $$
+expect 1 '\.\.\. and 36 more' 'checkpoint: more obstacles than fit' \
+	fake FAKE_OBSTACLES=100 "$cxlfork" checkpoint $$
+expect 0 'can be cloned' 'check: nothing' fake "$cxlfork" check $$
+expect 1 'descriptor 102: a socket' 'check: a hundred obstacles' \
+	fake FAKE_OBSTACLES=100 "$cxlfork" check $$
+json 'check --json' fake FAKE_OBSTACLES=3 "$cxlfork" check --json $$
+expect 7 'clone of 0x20300: hi 5 9$' 'restore: exits as the clone does' \
+	fake FAKE_EXIT=7 "$cxlfork" restore 0x20300 --payload hi --fd 5=0 \
+	--fd 9=1
+expect 137 'clone of' 'restore: dies as the clone does' \
+	fake FAKE_SIGNAL=9 "$cxlfork" restore 5
+expect 1 'descriptor 3: a socket' 'restore: obstacles' \
+	fake FAKE_OBSTACLES=1 "$cxlfork" restore 5
+expect 0 '^[0-9]*$' 'restore --detach: prints the pid' \
+	fake "$cxlfork" restore 5 --detach --pidfile "$tmp/pid" \
+	--stdout "$tmp/clone" --listen 7=127.0.0.1:0
+cmp "$tmp/out" "$tmp/pid" >/dev/null && grep -q 'clone of 0x5:  1 7' "$tmp/clone"
+result $? 'restore --detach: pidfile, output'
+json 'restore --detach --json' fake "$cxlfork" restore 5 --detach --json
+if command -v python3 >/dev/null; then
+	expect 0 'clone is well' 'Python: a clone' \
+		fake python3 "$UNIT/python_clone_test.py"
+	expect 0 refused 'Python: obstacles' \
+		fake FAKE_OBSTACLES=2 python3 "$UNIT/python_clone_test.py"
+else
+	skip 'Python: a clone' 'no python3'
+fi
+
 # --- the library
 printf '#include <cxlfork.h>\nint main(void) { return !cxlfork_strerror(1); }\n' \
 	>"$tmp/user.c"
