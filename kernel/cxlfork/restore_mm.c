@@ -79,40 +79,56 @@ int cxlfork_restore_open_files(struct cxlfork_restore *r)
 	return ret;
 }
 
-/* What mmap() of the file would ask. */
-static int cxlfork_may_map(struct file *file, const struct cxlfork_template_vma *v,
-			   vm_flags_t *vm_flags)
+/* What mmap() of the files would ask, before it takes the mmap lock. */
+static int cxlfork_may_map(struct cxlfork_restore *r)
 {
-	unsigned long prot = 0;
+	struct cxlfork_template *t = r->template;
+	int ret = 0;
+	u32 i;
 
-	if (path_noexec(&file->f_path)) {
-		if (*vm_flags & VM_EXEC)
-			return -EPERM;
-		*vm_flags &= ~VM_MAYEXEC;
+	for (i = 0; i < t->nr_vmas && !ret; i++) {
+		const struct cxlfork_template_vma *v = &t->vmas[i];
+		unsigned long prot = 0;
+
+		ret = security_mmap_addr(v->start);
+		if (v->file != CXLFORK_NO_FILE && !ret) {
+			struct file *file = r->files[v->file];
+
+			prot |= v->flags & CXLFORK_VMA_READ ? PROT_READ : 0;
+			prot |= v->flags & CXLFORK_VMA_WRITE ? PROT_WRITE : 0;
+			prot |= v->flags & CXLFORK_VMA_EXEC ? PROT_EXEC : 0;
+			ret = prot & PROT_EXEC && path_noexec(&file->f_path) ? -EPERM :
+				security_mmap_file(file, prot, MAP_FIXED |
+						   (v->flags & CXLFORK_VMA_MAYSHARE ?
+						    MAP_SHARED : MAP_PRIVATE));
+		}
+		if (ret)
+			cxlfork_report(&r->log, CXLFORK_REASON_PERMISSION, -1,
+				       v->start, v->end, -ret,
+				       "mapping %lx-%lx is not permitted here (error %d)",
+				       v->start, v->end, -ret);
 	}
-	prot |= *vm_flags & VM_READ ? PROT_READ : 0;
-	prot |= *vm_flags & VM_WRITE ? PROT_WRITE : 0;
-	prot |= *vm_flags & VM_EXEC ? PROT_EXEC : 0;
-	return security_mmap_file(file, prot, MAP_FIXED |
-				  (v->flags & CXLFORK_VMA_MAYSHARE ? MAP_SHARED : MAP_PRIVATE));
+	return ret;
 }
 
 static int cxlfork_map_file(struct vm_area_struct *vma, struct file *file,
 			    const struct cxlfork_template_vma *v)
 {
 	vm_flags_t vm_flags = v->vm_flags;
-	int ret = cxlfork_may_map(file, v, &vm_flags);
+	int ret;
 
-	if (ret)
-		return ret;
+	if (path_noexec(&file->f_path))
+		vm_flags &= ~VM_MAYEXEC;
 	vm_flags_init(vma, vm_flags);
 	vma->vm_pgoff = v->pgoff;
 	vma->vm_file = get_file(file);
 	ret = call_mmap(file, vma);
+	if (ret) {
+		vma->vm_ops = NULL; /* not opened: nothing to close */
+		return ret;
+	}
 	/* A file system that changes the mapping is none we know how to clone. */
-	if (!ret && (vma->vm_flags != vm_flags || vma_is_anonymous(vma)))
-		ret = -ENODEV;
-	return ret;
+	return vma->vm_flags != vm_flags || vma_is_anonymous(vma) ? -ENODEV : 0;
 }
 
 static void cxlfork_discard_vma(struct vm_area_struct *vma)
@@ -132,12 +148,11 @@ static int cxlfork_map_vma(struct cxlfork_restore *r, const struct cxlfork_templ
 	struct vm_area_struct *vma;
 	int ret;
 
-	ret = security_mmap_addr(v->start);
-	if (ret || !may_expand_vm(mm, v->vm_flags, pages)) {
+	if (!may_expand_vm(mm, v->vm_flags, pages)) {
 		cxlfork_report(&r->log, CXLFORK_REASON_LIMIT, -1, v->start, v->end, 0,
-			       "mapping %lx-%lx: %s", v->start, v->end,
-			       ret ? "below vm.mmap_min_addr" : "over RLIMIT_AS or RLIMIT_DATA");
-		return ret ?: -ENOMEM;
+			       "mapping %lx-%lx: over RLIMIT_AS or RLIMIT_DATA",
+			       v->start, v->end);
+		return -ENOMEM;
 	}
 	vma = vm_area_alloc(mm);
 	if (!vma)
@@ -315,9 +330,13 @@ static int cxlfork_set_payload(struct cxlfork_restore *r)
 int cxlfork_restore_mm(struct cxlfork_restore *r)
 {
 	struct linux_binfmt *binfmt = current->mm->binfmt;
-	struct mm_struct *mm = mm_alloc();
+	struct mm_struct *mm;
 	int ret;
 
+	ret = cxlfork_may_map(r);
+	if (ret)
+		return ret;
+	mm = mm_alloc();
 	if (!mm)
 		return -ENOMEM;
 	r->mm = mm;
