@@ -58,6 +58,7 @@ int cmd_pool(int argc, char **argv);
 int cmd_pool_format(int argc, char **argv);
 int cmd_pool_status(int argc, char **argv);
 int cmd_pool_fsck(int argc, char **argv);
+int cmd_pool_digest(int argc, char **argv);
 
 /* Numbers in options: the whole text, within the bounds; else a usage error. */
 __u64 parse_number(struct argp_state *state, const char *what,
@@ -82,6 +83,18 @@ int open_pool(const struct common *common);
 struct region;
 int open_region(const struct common *common, const char *file,
 		struct region *region);
+
+/*
+ * Open the image of the checkpoint that @what, an id or a name, means; or say
+ * why not, then -1. @findings gets what is wrong with it.
+ */
+struct ckpt;
+struct findings;
+struct geometry;
+struct image;
+int open_image(const struct common *common, const struct region *region,
+	       const struct geometry *geo, const char *what, struct ckpt *ckpt,
+	       struct image *image, struct findings *findings);
 
 /*
  * Say what went wrong with errno @err (0: nothing to add) and what stands in

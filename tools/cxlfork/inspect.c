@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* cxlfork inspect: find a checkpoint, read its image, count what is in it. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "inspect.h"
 #include "le.h"
@@ -66,44 +63,6 @@ static const struct argp argp = {
 	children, NULL, NULL,
 };
 
-/* Is this the one that is meant? An id means any state, a name a live one. */
-static bool is_meant(const struct ckpt *ckpt, __u64 id, const char *name)
-{
-	if (ckpt->state == CXLFORK_CKPT_FREE)
-		return false;
-	if (id)
-		return ckpt->id == id;
-	return ckpt->state == CXLFORK_CKPT_LIVE &&
-	       is_text(ckpt->entry.name, sizeof(ckpt->entry.name)) &&
-	       !strcmp((const char *)ckpt->entry.name, name);
-}
-
-/* How many there are; @found is one of them. */
-static int find(const struct region *region, const struct geometry *geo,
-		const char *what, struct ckpt *found)
-{
-	struct cxlfork_slot *slot = malloc(sizeof(*slot));
-	struct ckpt ckpt;
-	__u64 id = 0;
-	__u32 s, i;
-	int nr = 0;
-
-	cxlfork_parse_id(what, &id);
-	for (s = 0; slot && s < geo->nr_slots; s++) {
-		if (!slot_load(region, geo, s, slot))
-			continue;
-		for (i = 0; i < CXLFORK_MAX_CKPTS; i++) {
-			ckpt_take(slot, s, i, &ckpt);
-			if (!is_meant(&ckpt, id, what))
-				continue;
-			*found = ckpt;
-			nr++;
-		}
-	}
-	free(slot);
-	return nr;
-}
-
 static void count_leaf(struct view *view, __u64 i, __u32 *vma)
 {
 	const struct cxlfork_vma *vmas = image_vmas(&view->image);
@@ -150,28 +109,10 @@ static int show(const struct input *in, const struct region *region,
 		const struct geometry *geo, struct findings *findings)
 {
 	struct view view = { .leaves = in->leaves };
-	int nr = find(region, geo, in->what, &view.ckpt);
 
-	if (!nr)
-		return complain(&in->common, 0, NULL,
-				"there is no checkpoint `%s'", in->what);
-	if (nr > 1)
-		return complain(&in->common, ENOTUNIQ, NULL, "%s", in->what);
-	findings_at(findings, "checkpoint 0x%llx", view.ckpt.id);
-	if (view.ckpt.state != CXLFORK_CKPT_LIVE &&
-	    view.ckpt.state != CXLFORK_CKPT_RETIRING)
-		return complain(&in->common, 0, NULL,
-				"checkpoint 0x%llx is in state %s",
-				view.ckpt.id,
-				cxlfork_ckpt_state_name(view.ckpt.state));
-	if (!ckpt_check(geo, &view.ckpt, findings) ||
-	    !image_open(&view.image, region, geo, &view.ckpt, findings)) {
-		if (!findings->list)
-			return complain(&in->common, ENOMEM, NULL, "inspect");
-		return complain(&in->common, 0, NULL,
-				"checkpoint 0x%llx is damaged: %s",
-				view.ckpt.id, findings->list[0].text);
-	}
+	if (open_image(&in->common, region, geo, in->what, &view.ckpt,
+		       &view.image, findings))
+		return EXIT_NO;
 	image_check(&view.image, findings);
 	if (!count(&view))
 		complain(&in->common, ENOMEM, NULL, "inspect");

@@ -16,7 +16,7 @@ static const struct command commands[] = {
 	{ "inspect", "show what a checkpoint consists of", cmd_inspect },
 	{ "check", "can a process be cloned, and if not, why?", cmd_check },
 	{ "stat", "show where the memory of a clone is", cmd_stat },
-	{ "pool", "format, status, fsck: look after the pool", cmd_pool },
+	{ "pool", "format, status, fsck, digest: look after the pool", cmd_pool },
 	{ NULL, NULL, NULL },
 };
 
@@ -24,6 +24,8 @@ static const struct command pool_commands[] = {
 	{ "format", "make the region a pool", cmd_pool_format },
 	{ "status", "show the pool and its hosts", cmd_pool_status },
 	{ "fsck", "check the pool's format", cmd_pool_fsck },
+	{ "digest", "one number for all the bytes of a checkpoint",
+	  cmd_pool_digest },
 	{ NULL, NULL, NULL },
 };
 

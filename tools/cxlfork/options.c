@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "region.h"
+#include "image.h"
 
 enum {
 	OPTION_JSON = OPTION_KEY + 0x100,
@@ -110,5 +110,37 @@ int open_region(const struct common *common, const char *file,
 		return 0;
 	complain(common, errno, NULL, "the size of the region");
 	close(pool);
+	return -1;
+}
+
+int open_image(const struct common *common, const struct region *region,
+	       const struct geometry *geo, const char *what, struct ckpt *ckpt,
+	       struct image *image, struct findings *findings)
+{
+	int nr = ckpt_find(region, geo, what, ckpt);
+
+	if (nr < 0)
+		complain(common, ENOMEM, NULL, "%s", what);
+	else if (!nr)
+		complain(common, 0, NULL, "there is no checkpoint `%s'", what);
+	else if (nr > 1)
+		complain(common, ENOTUNIQ, NULL, "%s", what);
+	if (nr != 1)
+		return -1;
+	findings_at(findings, "checkpoint 0x%llx", ckpt->id);
+	if (ckpt->state != CXLFORK_CKPT_LIVE &&
+	    ckpt->state != CXLFORK_CKPT_RETIRING) {
+		complain(common, 0, NULL, "checkpoint 0x%llx is in state %s",
+			 ckpt->id, cxlfork_ckpt_state_name(ckpt->state));
+		return -1;
+	}
+	if (ckpt_check(geo, ckpt, findings) &&
+	    image_open(image, region, geo, ckpt, findings))
+		return 0;
+	if (findings->list)
+		complain(common, 0, NULL, "checkpoint 0x%llx is damaged: %s",
+			 ckpt->id, findings->list[0].text);
+	else
+		complain(common, ENOMEM, NULL, "%s", what);
 	return -1;
 }

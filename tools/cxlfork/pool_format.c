@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Superblock, host slots and directory of a pool. */
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "cxlfork.h"
 #include "crc32c.h"
 #include "le.h"
 #include "pool_format.h"
@@ -171,6 +173,44 @@ void ckpt_take(const struct cxlfork_slot *from, __u32 slot, __u32 idx,
 	to->entry = from->ckpts[idx];
 	to->state = CXLFORK_WORD_STATE(word);
 	to->id = CXLFORK_ID(CXLFORK_WORD_GEN(word), slot, idx);
+}
+
+static bool is_meant(const struct ckpt *ckpt, __u64 id, const char *name)
+{
+	if (ckpt->state == CXLFORK_CKPT_FREE)
+		return false;
+	if (id)
+		return ckpt->id == id;
+	return ckpt->state == CXLFORK_CKPT_LIVE &&
+	       is_text(ckpt->entry.name, sizeof(ckpt->entry.name)) &&
+	       !strcmp((const char *)ckpt->entry.name, name);
+}
+
+int ckpt_find(const struct region *region, const struct geometry *geo,
+	      const char *what, struct ckpt *found)
+{
+	struct cxlfork_slot *slot = malloc(sizeof(*slot));
+	struct ckpt ckpt;
+	__u64 id = 0;
+	__u32 s, i;
+	int nr = 0;
+
+	if (!slot)
+		return -1;
+	cxlfork_parse_id(what, &id);
+	for (s = 0; s < geo->nr_slots; s++) {
+		if (!slot_load(region, geo, s, slot))
+			continue;
+		for (i = 0; i < CXLFORK_MAX_CKPTS; i++) {
+			ckpt_take(slot, s, i, &ckpt);
+			if (!is_meant(&ckpt, id, what))
+				continue;
+			*found = ckpt;
+			nr++;
+		}
+	}
+	free(slot);
+	return nr;
 }
 
 bool ckpt_check(const struct geometry *geo, const struct ckpt *ckpt,

@@ -63,6 +63,12 @@ struct ckpt {
 /* Take an entry out of a slot that was read. */
 void ckpt_take(const struct cxlfork_slot *from, __u32 slot, __u32 idx,
 	       struct ckpt *to);
+/*
+ * Find what is meant: an id means an entry in any state but free, a name a live
+ * one. Returns how many there are, of which @found is one; or -1: out of memory.
+ */
+int ckpt_find(const struct region *region, const struct geometry *geo,
+	      const char *what, struct ckpt *found);
 /* Check what a published entry says. */
 bool ckpt_check(const struct geometry *geo, const struct ckpt *ckpt,
 		struct findings *findings);

@@ -50,6 +50,12 @@ poke()		# FILE OFFSET OCTAL-BYTE
 	printf "%b" "\\0$3" | dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
 }
 
+flip_bit5()	# FILE OFFSET
+{
+	byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+	poke "$1" "$2" "$(printf %03o $((byte ^ 32)))"
+}
+
 json()		# NAME COMMAND...
 {
 	name=$1
@@ -82,6 +88,23 @@ expect 1 'no checkpoint' 'inspect: no such' \
 expect 1 'state writing' 'inspect: one that is written' \
 	"$cxlfork" inspect --file "$pool" 0x10200
 
+expect 0 '  0x20103$' 'digest by name' "$cxlfork" pool digest --file "$pool" resize
+cp "$tmp/out" "$tmp/digest"
+json 'digest --json' "$cxlfork" pool digest --extents --json --file "$pool" resize
+wanted=$(dd if="$pool" bs=2M skip=2 count=1 2>/dev/null | sha256sum)
+expect 0 "^${wanted%% *}  extent 1, number 2" 'digest: as sha256sum has it' \
+	"$cxlfork" pool digest --extents --file "$pool" resize
+cp "$pool" "$tmp/touched"
+flip_bit5 "$tmp/touched" $((4 * 2097152 + 20480))
+expect 0 "^$(cat "$tmp/digest")" 'digest: an accessed bit does not matter' \
+	"$cxlfork" pool digest --file "$tmp/touched" 0x20103
+flip_bit5 "$tmp/touched" $((2 * 2097152 + 4096))
+"$cxlfork" pool digest --file "$tmp/touched" resize >"$tmp/out" 2>&1 &&
+	! cmp -s "$tmp/out" "$tmp/digest"
+result $? 'digest: the same bit of a data page does'
+expect 1 'no checkpoint' 'digest: no such' \
+	"$cxlfork" pool digest --file "$pool" other
+
 cp "$pool" "$tmp/damaged"
 poke "$tmp/damaged" $((4 * 2097152 + 8192)) 001	# the task section
 expect 1 'section task: CRC' 'fsck: a section damaged' \
@@ -110,7 +133,7 @@ expect 1 "more than the region" 'fsck: a file cut off' \
 for command in checkpoint restore ls rm inspect check stat; do
 	expect 0 '^Usage' "$command --help" "$cxlfork" $command --help
 done
-for command in format status fsck; do
+for command in format status fsck digest; do
 	expect 0 '^Usage' "pool $command --help" "$cxlfork" pool $command --help
 done
 expect 2 'no command' 'a command there is not' "$cxlfork" clone
