@@ -404,7 +404,7 @@ struct cxlfork_template {
 	u32				nr_vmas;
 	struct cxlfork_template_leaf	*leaves;
 	u32				nr_leaves;
-	struct mutex			lock;
+	struct mutex			lock;	/* leaves[].table and .local */
 };
 
 struct cxlfork_template *cxlfork_template_open(struct cxlfork_pool *pool, u64 id,

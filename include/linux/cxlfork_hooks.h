@@ -16,6 +16,7 @@
 
 #include <linux/jump_label.h>
 #include <linux/mm_types.h>
+#include <linux/pgtable.h>
 
 struct mmu_gather;
 struct pid;
@@ -27,8 +28,6 @@ struct vm_fault;
 struct zap_details;
 
 #ifdef CONFIG_CXLFORK
-
-#include <linux/pgtable.h>
 
 DECLARE_STATIC_KEY_FALSE(cxlfork_key);
 
@@ -130,20 +129,70 @@ int proc_pid_cxlfork_stat(struct seq_file *m, struct pid_namespace *ns,
 
 #else /* !CONFIG_CXLFORK */
 
-#define cxlfork_enabled()			false
-#define cxlfork_pmd_leaf(pmd)			false
-#define cxlfork_pte_page(pte)			((struct page *)NULL)
-#define cxlfork_pte(pte)			false
-#define cxlfork_unshare(mm, pmd, addr)		0
-#define cxlfork_unshare_range(mm, start, end)	0
-#define cxlfork_unshare_edges(mm, start, end)	0
-#define cxlfork_wp_source(vmf)			((struct page *)NULL)
-#define __cxlfork_fault(vmf)			0
-#define __cxlfork_zap(tlb, vma, pmd, addr, end, even_cows)	false
-#define __cxlfork_free_leaf(tlb, pmd, addr)	do { } while (0)
-#define cxlfork_init_mm(mm)			do { } while (0)
-#define cxlfork_dup_mm(mm, oldmm)		0
-#define cxlfork_exit_mm(mm)			do { } while (0)
+#define CXLFORK_ANY_ADDR	(~0UL)
+
+static inline bool cxlfork_pmd_leaf(pmd_t pmd)
+{
+	return false;
+}
+
+static inline bool cxlfork_pte(pte_t pte)
+{
+	return false;
+}
+
+static inline int cxlfork_unshare(struct mm_struct *mm, pmd_t *pmd,
+				  unsigned long addr)
+{
+	return 0;
+}
+
+static inline int cxlfork_unshare_range(struct mm_struct *mm,
+					unsigned long start, unsigned long end)
+{
+	return 0;
+}
+
+static inline int cxlfork_unshare_edges(struct mm_struct *mm,
+					unsigned long start, unsigned long end)
+{
+	return 0;
+}
+
+static inline struct page *cxlfork_wp_source(struct vm_fault *vmf)
+{
+	return NULL;
+}
+
+static inline vm_fault_t __cxlfork_fault(struct vm_fault *vmf)
+{
+	return 0;
+}
+
+static inline bool __cxlfork_zap(struct mmu_gather *tlb, struct vm_area_struct *vma,
+				 pmd_t *pmd, unsigned long addr, unsigned long end,
+				 bool even_cows)
+{
+	return false;
+}
+
+static inline void __cxlfork_free_leaf(struct mmu_gather *tlb, pmd_t *pmd,
+				       unsigned long addr)
+{
+}
+
+static inline void cxlfork_init_mm(struct mm_struct *mm)
+{
+}
+
+static inline int cxlfork_dup_mm(struct mm_struct *mm, struct mm_struct *oldmm)
+{
+	return 0;
+}
+
+static inline void cxlfork_exit_mm(struct mm_struct *mm)
+{
+}
 
 #endif /* CONFIG_CXLFORK */
 #endif /* _LINUX_CXLFORK_HOOKS_H */

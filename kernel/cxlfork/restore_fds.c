@@ -42,7 +42,7 @@ static int cxlfork_reopen(struct cxlfork_restore *r, u32 i)
 {
 	const struct cxlfork_fd *in = &cxlfork_fds(r)[i];
 	const char *path = cxlfork_template_string(r->template, in->path);
-	bool chardev = le32_to_cpu(in->kind) == CXLFORK_FD_CHARDEV;
+	bool chardev = le32_to_cpu(in->kind) == CXLFORK_FD_CHARDEV, same;
 	struct inode *inode;
 	struct file *file;
 	int fd = le32_to_cpu(in->fd);
@@ -59,9 +59,12 @@ static int cxlfork_reopen(struct cxlfork_restore *r, u32 i)
 	}
 	r->fds[i] = file;
 	inode = file_inode(file);
-	if (chardev ? !S_ISCHR(inode->i_mode) ||
-		      new_encode_dev(inode->i_rdev) != le32_to_cpu(in->rdev) :
-		      !S_ISREG(inode->i_mode) && !S_ISDIR(inode->i_mode)) {
+	if (chardev)
+		same = S_ISCHR(inode->i_mode) &&
+		       new_encode_dev(inode->i_rdev) == le32_to_cpu(in->rdev);
+	else
+		same = S_ISREG(inode->i_mode) || S_ISDIR(inode->i_mode);
+	if (!same) {
 		cxlfork_report(&r->log, CXLFORK_REASON_FILE_CHANGED, fd, 0, 0, 0,
 			       "descriptor %d: %s is another kind of file on this host", fd, path);
 		return -ESTALE;

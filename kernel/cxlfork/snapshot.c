@@ -167,7 +167,7 @@ static void cxlfork_check_task(struct cxlfork_request *req)
 		cxlfork_obstacle(log, CXLFORK_REASON_TASK_STATE, "the process is being traced");
 	if (get_dumpable(current->mm) != SUID_DUMP_USER && !req->privileged)
 		cxlfork_obstacle(log, CXLFORK_REASON_PERMISSION,
-				 "the program is setuid or not readable: CAP_CHECKPOINT_RESTORE is needed");
+				 "setuid or unreadable program: CAP_CHECKPOINT_RESTORE is needed");
 	if (test_bit(MMF_HAS_UPROBES, &current->mm->flags))
 		cxlfork_obstacle(log, CXLFORK_REASON_TASK_STATE, "uprobes are set");
 #ifdef CONFIG_AIO

@@ -94,7 +94,7 @@ static int cxlfork_snapshot_open_file(struct cxlfork_snapshot *snap, int fd,
 	}
 	ret = cxlfork_snapshot_path(snap, file_user_path(file), &out->path);
 	if (ret == -ENOENT) {
-		cxlfork_fd_obstacle(snap, fd, file, "a file without a path (deleted or out of reach)");
+		cxlfork_fd_obstacle(snap, fd, file, "a file without a path");
 		return 0;
 	}
 	out->open_flags = cpu_to_le32(file->f_flags & CXLFORK_OPEN_FLAGS);

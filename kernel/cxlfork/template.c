@@ -127,7 +127,7 @@ static int cxlfork_read_extents(struct cxlfork_template *t, struct cxlfork_log *
 		if (extent >= pool->nr_extents ||
 		    le64_to_cpu(READ_ONCE(pool->etable[extent])) != t->ckpt->id ||
 		    __test_and_set_bit(extent, t->space.extents))
-			return cxlfork_damaged(log, "its table of extents names one that is not its own");
+			return cxlfork_damaged(log, "it names an extent that is not its own");
 		t->extents[i] = extent;
 	}
 	if ((u64)t->extents[0] << CXLFORK_EXTENT_SHIFT != t->ckpt->first)
@@ -150,7 +150,8 @@ static int cxlfork_read_sections(struct cxlfork_template *t, struct cxlfork_log 
 		    len > SZ_1G || le32_to_cpu(s->entry_size) != cxlfork_entry_size[i] ||
 		    len % cxlfork_entry_size[i]) {
 			cxlfork_obstacle(log, CXLFORK_REASON_IMAGE,
-					 "the checkpoint is damaged: section %u is out of place", i);
+					 "the checkpoint is damaged: section %u is out of place",
+					 i);
 			return -EUCLEAN;
 		}
 		t->sec[i].data = kvmalloc(len + 1, GFP_KERNEL_ACCOUNT);
@@ -161,7 +162,8 @@ static int cxlfork_read_sections(struct cxlfork_template *t, struct cxlfork_log 
 		cxlfork_template_read(t, offset, t->sec[i].data, len);
 		if (le32_to_cpu(s->crc) != cxlfork_crc(t->sec[i].data, len)) {
 			cxlfork_obstacle(log, CXLFORK_REASON_IMAGE,
-					 "the checkpoint is damaged: the checksum of section %u is wrong", i);
+					 "the checkpoint is damaged: section %u has a wrong checksum",
+					 i);
 			return -EUCLEAN;
 		}
 	}

@@ -70,8 +70,9 @@ static int cxlfork_check_vma(struct cxlfork_template *t, u32 i, unsigned long fl
 		if (file >= t->sec[CXLFORK_SEC_FILES].nr)
 			return cxlfork_bad(log, "a mapping's file is out of range", start);
 		if (pgoff > (ULONG_MAX >> PAGE_SHIFT) - ((end - start) >> PAGE_SHIFT))
-			return cxlfork_bad(log, "a mapping's file offset overflows", start);
-		if (flags & (CXLFORK_VMA_WIPEONFORK | CXLFORK_VMA_DROPPABLE | CXLFORK_VMA_GROWSDOWN))
+			return cxlfork_bad(log, "a file offset overflows", start);
+		if (flags & (CXLFORK_VMA_WIPEONFORK | CXLFORK_VMA_DROPPABLE |
+			     CXLFORK_VMA_GROWSDOWN))
 			return cxlfork_bad(log, "a file mapping has flags of anonymous ones", start);
 		if ((flags & CXLFORK_VMA_MAYSHARE) && (flags & CXLFORK_VMA_MAYWRITE))
 			return cxlfork_bad(log, "a shared mapping is writable", start);
@@ -188,7 +189,8 @@ static int cxlfork_check_task(struct cxlfork_template *t, struct cxlfork_log *lo
 	const struct cxlfork_task *task = cxlfork_template_task(t);
 
 	if (t->sec[CXLFORK_SEC_TASK].nr != 1 || t->sec[CXLFORK_SEC_SIGACTIONS].nr != _NSIG)
-		return cxlfork_bad(log, "not one task and its signals", t->sec[CXLFORK_SEC_TASK].nr);
+		return cxlfork_bad(log, "not one task and its signals",
+				   t->sec[CXLFORK_SEC_TASK].nr);
 	if (cxlfork_arch_check_task(task))
 		return cxlfork_bad(log, "registers", le64_to_cpu(task->regs[16]));
 	if (!cxlfork_good_path(t, task->cwd))
@@ -205,7 +207,8 @@ static int cxlfork_check_task(struct cxlfork_template *t, struct cxlfork_log *lo
 	    !cxlfork_user_range(task->payload_size_at, sizeof(u32)) ||
 	    !cxlfork_user_range(task->altstack_sp, le64_to_cpu(task->altstack_size)))
 		return cxlfork_bad(log, "an address of the task", 0);
-	if (task->rseq && (le32_to_cpu(task->rseq_len) < 32 || !IS_ALIGNED(le64_to_cpu(task->rseq), 32)))
+	if (task->rseq && (le32_to_cpu(task->rseq_len) < 32 ||
+			   !IS_ALIGNED(le64_to_cpu(task->rseq), 32)))
 		return cxlfork_bad(log, "the rseq area", le64_to_cpu(task->rseq));
 	return 0;
 }
@@ -307,6 +310,7 @@ int cxlfork_template_leaf(struct cxlfork_template *t, u32 i, struct cxlfork_log 
 	u64 *dst = NULL;
 	int nr, ret = 0;
 
+	/* Pairs with the release below: checked entries. */
 	if (smp_load_acquire(&leaf->table))
 		return 0;
 	src = cxlfork_template_at(t, le64_to_cpu(t->image->leaves_off) + (u64)i * PAGE_SIZE);

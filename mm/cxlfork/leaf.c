@@ -21,6 +21,7 @@
 #include <asm/tlb.h>
 #include <asm/tlbflush.h>
 
+/* On as long as this host has a pool. */
 DEFINE_STATIC_KEY_FALSE(cxlfork_key);
 EXPORT_SYMBOL_GPL(cxlfork_key);
 
