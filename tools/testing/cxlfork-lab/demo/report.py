@@ -121,23 +121,25 @@ class Demo:
     def rows(self):
         """The table, as cells."""
         memory = self.ask["memory"]
-        yield ("", "restored", "first answer", "anonymous", "in CXL",
-               "page tables", "leaves shared")
+        yield ("", "restored", "first answer", "resident", "anonymous",
+               "in CXL", "page tables", "leaves shared")
         yield ("cold start, node0", "-",
-               f"{self.cold['first_answer']:.3f} s", mib(memory["rss_anon"]),
-               "-", f"{memory['page_tables'] >> 10} KiB", "-")
+               f"{self.cold['first_answer']:.3f} s", mib(memory["rss"]),
+               mib(memory["rss_anon"]), "-",
+               f"{memory['page_tables'] >> 10} KiB", "-")
         for clone in self.clones:
             memory, first = clone["memory"], clone["answers"][0]
             shared = memory["clone"]["leaves_shared"]
             leaves = shared + memory["clone"]["leaves_local"]
             yield (f"{first['instance']}, {first['host']}",
                    f"{clone['restored']:.3f} s",
-                   f"{clone['first_answer']:.3f} s", mib(memory["local"]),
-                   mib(memory["cxl"]), f"{memory['page_tables'] >> 10} KiB",
+                   f"{clone['first_answer']:.3f} s", mib(memory["rss"]),
+                   mib(memory["local"]), mib(memory["cxl"]),
+                   f"{memory['page_tables'] >> 10} KiB",
                    f"{shared} of {leaves}")
         yield ("median of the clones", f"{self.median('restored'):.3f} s",
-               f"{self.median('first_answer'):.3f} s", mib(self.local()),
-               "", "", "")
+               f"{self.median('first_answer'):.3f} s", "",
+               mib(self.local()), "", "", "")
 
     def table(self):
         """The table, as lines."""
@@ -172,7 +174,9 @@ class Demo:
         times += [(names(c), c["first_answer"], f"{c['first_answer']:.2f} s",
                    "clone") for c in self.clones]
         resident = self.ask["memory"]["rss"]
-        sizes = [("original, resident", resident, mib(resident), "parent")]
+        anonymous = self.ask["memory"]["rss_anon"]
+        sizes = [("original, resident", resident, mib(resident), "parent"),
+                 ("of it anonymous", anonymous, mib(anonymous), "parent")]
         sizes += [(names(c), c["memory"]["local"], mib(c["memory"]["local"]),
                    "clone") for c in self.clones]
         sizes.append(("CXL memory, once", self.stored["bytes"],
@@ -180,7 +184,7 @@ class Demo:
         return chart.svg(
             "CXLfork: a Python function, cloned onto another host",
             [("Time to the first answer", times),
-             ("Local memory after the first answer (anonymous)", sizes)],
+             ("Local memory (clones: anonymous, first answer)", sizes)],
             [EMULATED])
 
 
