@@ -159,12 +159,12 @@ int cxlf_try(struct cxlf_dev *cd, char *reason)
 	int err;
 
 	reason[0] = '\0';
-	memset(cd->tried, 0, sizeof(cd->tried));
+	memset(&cd->tried, 0, sizeof(cd->tried));
 	err = cxlf_geo_read(cd, reason);
 	if (!err) {
 		err = cxlf_attach(cd, reason);
 		if (err && err != -EINTR)
-			memcpy(cd->tried, cd->geo.uuid, sizeof(cd->tried));
+			cd->tried = cd->geo;
 	}
 	if (err) {
 		if (strcmp(reason, cd->reason))
@@ -191,7 +191,7 @@ void cxlf_await(struct work_struct *work)
 			mutex_unlock(&cd->admin);
 			return;
 		}
-		if (!cd->usable || !cxlf_super_is(cd, cd->tried))
+		if (!cd->usable || !cxlf_super_is(cd, &cd->tried))
 			cxlf_try(cd, reason);
 		mutex_unlock(&cd->admin);
 	}

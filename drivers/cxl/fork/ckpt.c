@@ -248,9 +248,10 @@ int cxlf_publish(struct cxlfork_ckpt *ckpt)
 		dev_warn_ratelimited(cd->dev, "checkpoint %#llx stays writable on this host\n",
 				     ckpt->id);
 	mutex_lock(&cd->lock);
-	cxlf_entry_publish(cd, ckpt);
+	lost = cxlf_slot_lost(cd);
+	if (!lost)
+		cxlf_entry_publish(cd, ckpt);
 	mutex_unlock(&cd->lock);
-	lost = READ_ONCE(cd->lost);
 	cxlf_handle_free(ckpt);
 	up_read(&cd->live);
 	return lost ? -ESTALE : 0;

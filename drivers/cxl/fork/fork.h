@@ -47,6 +47,7 @@
 /**
  * struct cxlf_geo - the superblock, copied once and checked
  * @uuid:	of the pool
+ * @crc:	of the superblock: tells it from an earlier one with this @uuid
  * @size:	bytes of the pool
  * @slots_off:	offset of the first slot
  * @etable_off:	offset of the extent table
@@ -58,6 +59,7 @@
  */
 struct cxlf_geo {
 	u8	uuid[16];
+	u32	crc;
 	u64	size;
 	u64	slots_off;
 	u64	etable_off;
@@ -130,7 +132,7 @@ struct cxlf_seen {
  * @idle:	woken when @handles gets zero
  * @beat:	heartbeat and upkeep, once a second
  * @await:	while not attached: looks for a format, once a second
- * @tried:	uuid of the pool that this host could not attach to
+ * @tried:	the pool that this host could not attach to
  * @reason_lock: protects @reason
  * @reason:	why the pool is not attached
  */
@@ -159,7 +161,7 @@ struct cxlf_dev {
 	wait_queue_head_t	idle;
 	struct delayed_work	beat;
 	struct delayed_work	await;
-	u8			tried[16];
+	struct cxlf_geo		tried;
 	spinlock_t		reason_lock;	/* reason */
 	char			reason[CXLF_REASON_MAX];
 };
@@ -229,7 +231,7 @@ int cxlf_head_check(void *buf, struct cxlfork_head *head, u32 magic, u32 len);
 bool cxlf_name_ok(const u8 *name, size_t size);
 
 /* super.c */
-bool cxlf_super_is(struct cxlf_dev *cd, const u8 *uuid);
+bool cxlf_super_is(struct cxlf_dev *cd, const struct cxlf_geo *geo);
 int cxlf_super_read(struct cxlf_dev *cd, struct cxlf_geo *geo, char *reason);
 int cxlf_super_format(struct cxlf_dev *cd, u32 nr_slots, u32 flags,
 		      const u8 *uuid, char *reason);
@@ -237,7 +239,7 @@ int cxlf_super_format(struct cxlf_dev *cd, u32 nr_slots, u32 flags,
 /* slot.c */
 int cxlf_slot_attach(struct cxlf_dev *cd, char *reason);
 void cxlf_slot_detach(struct cxlf_dev *cd);
-void cxlf_slot_lost(struct cxlf_dev *cd);
+bool cxlf_slot_lost(struct cxlf_dev *cd);
 
 /* hosts.c */
 u32 cxlf_host_state(struct cxlf_dev *cd, u32 slot);

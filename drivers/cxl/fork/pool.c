@@ -49,7 +49,7 @@ void cxlf_reason(struct cxlf_dev *cd, const char *reason)
 int cxlf_enter(struct cxlf_dev *cd)
 {
 	down_read(&cd->live);
-	if (cd->attached && !cd->closed && !READ_ONCE(cd->lost))
+	if (cd->attached && !cd->closed && !cxlf_slot_lost(cd))
 		return 0;
 	up_read(&cd->live);
 	return -ENODEV;

@@ -105,30 +105,35 @@ static void cxlf_heartbeat(struct cxlf_dev *cd)
 }
 
 /**
- * cxlf_slot_lost - the pool that this host was attached to is gone
+ * cxlf_slot_lost - is the pool gone that this host was attached to?
  * @cd: pool
  *
- * Somebody formatted the region although this host was silent.  It writes
- * nothing any more, and hands out nothing; what its clones map may change
- * under them.
+ * Somebody may format the region while this host is silent.  From then on it
+ * writes nothing and hands out nothing; what its clones map may change under
+ * them.
  *
- * Context: process context.
+ * Context: process context; the pool is attached.
+ * Return: whether it is.
  */
-void cxlf_slot_lost(struct cxlf_dev *cd)
+bool cxlf_slot_lost(struct cxlf_dev *cd)
 {
-	WRITE_ONCE(cd->lost, true);
+	if (READ_ONCE(cd->lost))
+		return true;
+	if (cxlf_super_is(cd, &cd->geo))
+		return false;
+	if (xchg(&cd->lost, true))
+		return true;
 	cxlf_reason(cd, "the pool was formatted by another host; bind again");
 	dev_crit(cd->dev, "the pool was formatted by another host: bind again to attach\n");
+	return true;
 }
 
 static void cxlf_beat(struct work_struct *work)
 {
 	struct cxlf_dev *cd = container_of(work, struct cxlf_dev, beat.work);
 
-	if (!cxlf_super_is(cd, cd->geo.uuid)) {
-		cxlf_slot_lost(cd);
+	if (cxlf_slot_lost(cd))
 		return;
-	}
 	cxlf_heartbeat(cd);
 	/* Whoever has it may take long, and others watch the heartbeat. */
 	if (mutex_trylock(&cd->lock)) {
@@ -186,6 +191,8 @@ int cxlf_slot_attach(struct cxlf_dev *cd, char *reason)
 	mutex_lock(&cd->lock);
 	cd->slot = slot;
 	memset(cd->seen, 0, sizeof(cd->seen));
+	/* From here to ALIVE the record need not be whole. */
+	cxlf_store(cd, cxlf_state_off(cd, slot), CXLFORK_HOST_FREE);
 	cxlf_host_write(cd, &uuid);
 	cxlf_refs_load(cd);
 	err = cxlf_dir_load(cd);

@@ -32,6 +32,7 @@ static int cxlf_super_check(struct cxlf_dev *cd, const struct cxlfork_super *sb,
 	u64 meta, slots_len, etable_len;
 
 	memcpy(geo->uuid, sb->uuid, sizeof(geo->uuid));
+	geo->crc = le32_to_cpu(sb->head.crc);
 	geo->version = le32_to_cpu(sb->head.version);
 	geo->size = le64_to_cpu(sb->size);
 	geo->nr_extents = le32_to_cpu(sb->nr_extents);
@@ -118,12 +119,12 @@ static bool cxlf_super_unborn(struct cxlfork_super *sb)
 /**
  * cxlf_super_is - is this (still) the superblock of a certain pool?
  * @cd: pool
- * @uuid: of the pool
+ * @geo: of that pool
  *
  * Context: any; the region is mapped.
  * Return: whether it is, as far as one look can tell.
  */
-bool cxlf_super_is(struct cxlf_dev *cd, const u8 *uuid)
+bool cxlf_super_is(struct cxlf_dev *cd, const struct cxlf_geo *geo)
 {
 	struct {
 		struct cxlfork_head	head;
@@ -132,7 +133,8 @@ bool cxlf_super_is(struct cxlf_dev *cd, const u8 *uuid)
 
 	return !cxlf_read(cd, 0, &is, sizeof(is)) &&
 	       le32_to_cpu(is.head.magic) == CXLFORK_MAGIC_SUPER &&
-	       !memcmp(is.uuid, uuid, sizeof(is.uuid));
+	       le32_to_cpu(is.head.crc) == geo->crc &&
+	       !memcmp(is.uuid, geo->uuid, sizeof(is.uuid));
 }
 
 /**
