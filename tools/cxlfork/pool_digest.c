@@ -25,7 +25,7 @@ struct input {
 /**
  * struct digest - what comes out
  * @text:	the whole checkpoint
- * @extent:	each extent of its image
+ * @extent:	each extent of its image, if asked for
  * @accessed:	entries of leaf tables whose accessed bit is set
  */
 struct digest {
@@ -110,7 +110,7 @@ static __u64 mask_leaves(const struct image *image, __u32 extent, __u8 *data)
 
 /* True, or false: an extent can't be read, or out of memory. */
 static bool make(const struct ckpt *ckpt, const struct image *image,
-		 struct digest *digest)
+		 bool extents, struct digest *digest)
 {
 	__u8 *data = malloc(CXLFORK_EXTENT_SIZE);
 	struct sha256 all, one;
@@ -130,6 +130,8 @@ static bool make(const struct ckpt *ckpt, const struct image *image,
 			break;
 		digest->accessed += mask_leaves(image, i, data);
 		sha256_take(&all, data, CXLFORK_EXTENT_SIZE);
+		if (!extents)
+			continue;
 		sha256_start(&one);
 		sha256_take(&one, data, CXLFORK_EXTENT_SIZE);
 		sha256_text(&one, digest->extent[i]);
@@ -186,7 +188,7 @@ static int show(const struct input *in, const struct region *region,
 	if (open_image(&in->common, region, geo, in->what, &ckpt, &image,
 		       findings))
 		return EXIT_NO;
-	if (!make(&ckpt, &image, &digest)) {
+	if (!make(&ckpt, &image, in->extents, &digest)) {
 		complain(&in->common, 0, NULL,
 			 "checkpoint 0x%llx can't be read", ckpt.id);
 		ret = EXIT_TROUBLE;
