@@ -147,9 +147,14 @@ now "node0: the power plug is pulled"
 now "node1: a fourth clone"
 clone 4
 
-now "all clones once more"
+now "node1: all four once more, at the same time"
+again=()
 for n in 1 2 3 4; do
-	client node1 "again-$n" ask "$address.2:$((8080 + n))"
+	client node1 "again-$n" ask "$address.2:$((8080 + n))" &
+	again+=($!)
+done
+for n in "${again[@]}"; do
+	wait "$n"
 done
 now "checking the memory, from outside"
 "$cxlfork" pool digest --json --file "$backing" "$id" >"$steps/digest-after.json"
