@@ -56,8 +56,10 @@ CXL_TEST(orphan)
 	struct ghost a;
 	char reply[32] = "";
 	long first, second;
+	int k;
 
-	fill(map, SIZE, 1);
+	for (k = 0; k < 4; k++)
+		fill(map + k * LEAF, LEAF, 1);
 	first = cxl_fork_channel(cxl);
 	if (!first) {
 		fill(map, LEAF, 2);
@@ -65,7 +67,8 @@ CXL_TEST(orphan)
 		CHECK(second >= 0);
 		if (!second) {
 			CHECK(is_filled(map, LEAF, 2));
-			CHECK(*(uint64_t *)(map + 3 * LEAF) != 0);
+			CHECK(is_filled(map + LEAF, LEAF, 1));
+			CHECK(is_filled(map + 3 * LEAF, LEAF, 1));
 			fill(map + LEAF, 3 * LEAF, 3);
 			CHECK(is_filled(map + LEAF, 3 * LEAF, 3));
 			_exit(7);
