@@ -16,7 +16,6 @@
 #include <linux/refcount.h>
 #include <linux/mm_types.h>
 #include <linux/types.h>
-#include <linux/workqueue.h>
 #include <uapi/linux/cxlfork.h>
 #include <uapi/linux/cxlfork_format.h>
 
@@ -373,10 +372,12 @@ struct cxlfork_template_leaf {
 
 /**
  * struct cxlfork_template - an open checkpoint
- * @ref:	address spaces and callers that use it
- * @node:	in the list of open ones
- * @free:	its end, after a grace period
- * @ckpt:	the pool's reference
+ * @ref:	address spaces and callers that use it; 0: it is idle
+ * @node:	in the list of open ones, the last used first
+ * @pool:	where it is
+ * @id:		of the checkpoint
+ * @first:	offset of its header
+ * @ckpt:	the pool's reference; NULL while it is idle
  * @image:	checked copy of the header
  * @extents:	checked copy of the table of extents
  * @space:	where leaf entries may point
@@ -390,7 +391,9 @@ struct cxlfork_template_leaf {
 struct cxlfork_template {
 	refcount_t			ref;
 	struct list_head		node;
-	struct rcu_work			free;
+	struct cxlfork_pool		*pool;
+	u64				id;
+	u64				first;
 	struct cxlfork_ckpt		*ckpt;
 	struct cxlfork_image		*image;
 	u32				*extents;
@@ -411,6 +414,7 @@ struct cxlfork_template *cxlfork_template_open(struct cxlfork_pool *pool, u64 id
 					       struct cxlfork_log *log);
 int cxlfork_template_check(struct cxlfork_template *t, struct cxlfork_log *log);
 int cxlfork_template_leaf(struct cxlfork_template *t, u32 i, struct cxlfork_log *log);
+void cxlfork_templates_drop(struct cxlfork_pool *pool);
 void *cxlfork_template_at(struct cxlfork_template *t, u64 offset);
 const char *cxlfork_template_string(const struct cxlfork_template *t, __le32 at);
 void cxlfork_template_hold(struct cxlfork_template *template);

@@ -62,6 +62,7 @@ void cxlfork_unregister_pool(struct cxlfork_pool *pool)
 		pr_notice("cxlfork: the pool is released when its last clone has ended\n");
 		wait_for_completion(&pool->idle);
 	}
+	cxlfork_templates_drop(pool);
 	static_branch_dec(&cxlfork_key);
 }
 EXPORT_SYMBOL_NS_GPL(cxlfork_unregister_pool, CXLFORK);

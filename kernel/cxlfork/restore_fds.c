@@ -128,6 +128,26 @@ static int cxlfork_expand_table(struct cxlfork_restore *r)
 	return close_fd(fd);
 }
 
+/* Every descriptor that is handed over has to be wanted. */
+static int cxlfork_check_fd_map(struct cxlfork_restore *r)
+{
+	u32 nr = r->template->sec[CXLFORK_SEC_FDS].nr, m, i;
+
+	for (m = 0; m < r->nr_fd_map; m++) {
+		for (i = 0; i < nr; i++)
+			if (le32_to_cpu(cxlfork_fds(r)[i].fd) == r->fd_map[m].image_fd)
+				break;
+		if (i < nr && le32_to_cpu(cxlfork_fds(r)[i].kind) == CXLFORK_FD_HANDOVER)
+			continue;
+		cxlfork_report(&r->log, CXLFORK_REASON_HANDOVER, r->fd_map[m].image_fd, 0, 0,
+			       r->fd_map[m].ghost_fd,
+			       "descriptor %d is not one that the checkpoint wants handed over",
+			       r->fd_map[m].image_fd);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 /**
  * cxlfork_restore_fds - open and collect what the clone will have open
  * @r:		the restore; gets the files
@@ -140,6 +160,9 @@ int cxlfork_restore_fds(struct cxlfork_restore *r)
 	u32 nr = r->template->sec[CXLFORK_SEC_FDS].nr, i;
 	int ret;
 
+	ret = cxlfork_check_fd_map(r);
+	if (ret)
+		return ret;
 	r->fds = kvcalloc(nr + 1, sizeof(*r->fds), GFP_KERNEL);
 	if (!r->fds)
 		return -ENOMEM;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Open checkpoints.  The first restore of a checkpoint on a host reads, copies
- * and checks all it needs of the image; further ones find that done, as long as
- * a clone of it is alive here.
+ * and checks all it needs of the image; further ones find that done.  A template
+ * whose last clone has ended is kept for a while, without a reference on the
+ * checkpoint: an id is never used twice and a published image does not change,
+ * so that what was found out holds if the pool still has that id.
  *
  * The image is input from another machine: nothing is used before it is copied
  * to local memory and checked there.  What can't be copied, the leaf tables, is
@@ -13,14 +15,18 @@
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 #include "crc.h"
+
+/* Templates without a clone that are kept. */
+#define CXLFORK_IDLE_MAX	16
 
 static DEFINE_MUTEX(cxlfork_templates_lock);
 static LIST_HEAD(cxlfork_templates);
 
 u64 cxlfork_template_id(const struct cxlfork_template *t)
 {
-	return t->ckpt->id;
+	return t->id;
 }
 
 /**
@@ -34,7 +40,7 @@ void *cxlfork_template_at(struct cxlfork_template *t, u64 offset)
 {
 	u64 extent = t->extents[offset >> CXLFORK_EXTENT_SHIFT];
 
-	return t->ckpt->pool->addr + (extent << CXLFORK_EXTENT_SHIFT) +
+	return t->pool->addr + (extent << CXLFORK_EXTENT_SHIFT) +
 	       (offset & (CXLFORK_EXTENT_SIZE - 1));
 }
 
@@ -102,7 +108,7 @@ static int cxlfork_read_header(struct cxlfork_template *t, struct cxlfork_log *l
 /* The table of extents: each one is in the region, ours, and there once. */
 static int cxlfork_read_extents(struct cxlfork_template *t, struct cxlfork_log *log)
 {
-	struct cxlfork_pool *pool = t->ckpt->pool;
+	struct cxlfork_pool *pool = t->pool;
 	u32 nr = le32_to_cpu(t->image->nr_extents), i;
 	u64 offset = le64_to_cpu(t->image->extents_off);
 	size_t len = (size_t)nr * sizeof(__le32);
@@ -118,19 +124,19 @@ static int cxlfork_read_extents(struct cxlfork_template *t, struct cxlfork_log *
 		return -ENOMEM;
 
 	raw = (__le32 *)t->extents;
-	memcpy(raw, pool->addr + t->ckpt->first + offset, len);
+	memcpy(raw, pool->addr + t->first + offset, len);
 	if (le32_to_cpu(t->image->extents_crc) != cxlfork_crc(raw, len))
 		return cxlfork_damaged(log, "the checksum of its table of extents is wrong");
 	for (i = 0; i < nr; i++) {
 		u32 extent = le32_to_cpu(raw[i]);
 
 		if (extent >= pool->nr_extents ||
-		    le64_to_cpu(READ_ONCE(pool->etable[extent])) != t->ckpt->id ||
+		    le64_to_cpu(READ_ONCE(pool->etable[extent])) != t->id ||
 		    __test_and_set_bit(extent, t->space.extents))
 			return cxlfork_damaged(log, "it names an extent that is not its own");
 		t->extents[i] = extent;
 	}
-	if ((u64)t->extents[0] << CXLFORK_EXTENT_SHIFT != t->ckpt->first)
+	if ((u64)t->extents[0] << CXLFORK_EXTENT_SHIFT != t->first)
 		return cxlfork_damaged(log, "its first extent is not where it starts");
 	t->space.image_base = le64_to_cpu(t->image->phys_base);
 	t->space.host_base = pool->base;
@@ -189,7 +195,6 @@ static int cxlfork_check_layout(struct cxlfork_template *t, struct cxlfork_log *
 
 static void cxlfork_template_free(struct cxlfork_template *t)
 {
-	struct cxlfork_pool *pool = t->ckpt->pool;
 	u32 i;
 
 	for (i = 0; t->leaves && i < t->nr_leaves; i++)
@@ -202,38 +207,76 @@ static void cxlfork_template_free(struct cxlfork_template *t)
 	kvfree(t->space.extents);
 	kvfree(t->extents);
 	kvfree(t->image);
-	pool->ops->put(t->ckpt);
-	cxlfork_pool_put(pool);
 	kfree(t);
 }
 
-static void cxlfork_template_free_work(struct work_struct *work)
+/* Free idle templates: all of a pool's, or (no pool) those over the limit. */
+static void cxlfork_templates_trim(struct cxlfork_pool *pool)
 {
-	cxlfork_template_free(container_of(to_rcu_work(work), struct cxlfork_template, free));
+	struct cxlfork_template *t, *next;
+	unsigned int nr = 0;
+
+	lockdep_assert_held(&cxlfork_templates_lock);
+	list_for_each_entry_safe(t, next, &cxlfork_templates, node) {
+		if (t->ckpt || (pool ? t->pool != pool : ++nr <= CXLFORK_IDLE_MAX))
+			continue;
+		list_del(&t->node);
+		cxlfork_template_free(t);
+	}
 }
 
-static struct cxlfork_template *cxlfork_template_new(struct cxlfork_pool *pool, u64 id,
-						     struct cxlfork_log *log)
+/**
+ * cxlfork_templates_drop - forget what is known of a pool's checkpoints
+ * @pool:	pool that is unregistered; no checkpoint of it is in use
+ *
+ * Context: process context, sleeps.
+ */
+void cxlfork_templates_drop(struct cxlfork_pool *pool)
 {
-	struct cxlfork_template *t;
-	int ret;
+	mutex_lock(&cxlfork_templates_lock);
+	cxlfork_templates_trim(pool);
+	mutex_unlock(&cxlfork_templates_lock);
+}
 
-	t = kzalloc(sizeof(*t), GFP_KERNEL_ACCOUNT);
-	if (!t)
-		return ERR_PTR(-ENOMEM);
-	t->ckpt = pool->ops->get(pool, id);
-	if (IS_ERR(t->ckpt)) {
-		ret = PTR_ERR(t->ckpt);
-		if (ret == -ENOENT)
-			cxlfork_obstacle(log, CXLFORK_REASON_NO_CHECKPOINT,
-					 "there is no live checkpoint %#llx", id);
-		kfree(t);
-		return ERR_PTR(ret);
+/*
+ * Give up the references on checkpoints whose last user is gone, a grace period
+ * later: until then somebody may still walk a leaf.
+ */
+static void cxlfork_templates_idle(struct work_struct *work)
+{
+	struct cxlfork_ckpt *ckpts[CXLFORK_IDLE_MAX];
+	struct cxlfork_template *t;
+	unsigned int nr = 0;
+
+	mutex_lock(&cxlfork_templates_lock);
+	list_for_each_entry(t, &cxlfork_templates, node) {
+		if (!t->ckpt || refcount_read(&t->ref))
+			continue;
+		if (nr == ARRAY_SIZE(ckpts)) {
+			queue_work(system_unbound_wq, work);
+			break;
+		}
+		ckpts[nr++] = t->ckpt;
+		t->ckpt = NULL;
 	}
-	cxlfork_pool_hold(pool);
-	refcount_set(&t->ref, 1);
-	mutex_init(&t->lock);
-	INIT_RCU_WORK(&t->free, cxlfork_template_free_work);
+	cxlfork_templates_trim(NULL);
+	mutex_unlock(&cxlfork_templates_lock);
+	if (!nr)
+		return;
+	synchronize_rcu();
+	while (nr--) {
+		struct cxlfork_pool *pool = ckpts[nr]->pool;
+
+		pool->ops->put(ckpts[nr]);
+		cxlfork_pool_put(pool);
+	}
+}
+
+static DECLARE_WORK(cxlfork_idle_work, cxlfork_templates_idle);
+
+static int cxlfork_template_read_all(struct cxlfork_template *t, struct cxlfork_log *log)
+{
+	int ret;
 
 	ret = cxlfork_read_header(t, log);
 	if (!ret)
@@ -244,10 +287,70 @@ static struct cxlfork_template *cxlfork_template_new(struct cxlfork_pool *pool, 
 		ret = cxlfork_check_layout(t, log);
 	if (!ret)
 		ret = cxlfork_template_check(t, log);
-	if (!ret)
+	return ret;
+}
+
+static struct cxlfork_template *cxlfork_template_new(struct cxlfork_ckpt *ckpt,
+						     struct cxlfork_log *log)
+{
+	struct cxlfork_template *t;
+	int ret;
+
+	t = kzalloc(sizeof(*t), GFP_KERNEL_ACCOUNT);
+	if (!t)
+		return ERR_PTR(-ENOMEM);
+	t->ckpt = ckpt;
+	t->pool = ckpt->pool;
+	t->id = ckpt->id;
+	t->first = ckpt->first;
+	mutex_init(&t->lock);
+	ret = cxlfork_template_read_all(t, log);
+	if (!ret) {
+		list_add(&t->node, &cxlfork_templates);
 		return t;
+	}
 	cxlfork_template_free(t);
 	return ERR_PTR(ret);
+}
+
+static struct cxlfork_template *cxlfork_template_find(struct cxlfork_pool *pool, u64 id)
+{
+	struct cxlfork_template *t;
+
+	list_for_each_entry(t, &cxlfork_templates, node)
+		if (t->pool == pool && t->id == id)
+			return t;
+	return NULL;
+}
+
+/* With the pool's reference at hand; it is used up. */
+static struct cxlfork_template *cxlfork_template_use(struct cxlfork_ckpt *ckpt,
+						     struct cxlfork_log *log)
+{
+	struct cxlfork_pool *pool = ckpt->pool;
+	struct cxlfork_template *t = cxlfork_template_find(pool, ckpt->id);
+
+	if (t && t->ckpt) {
+		pool->ops->put(ckpt);
+		/* It may be about to become idle: then that finds it in use. */
+		if (!refcount_inc_not_zero(&t->ref))
+			refcount_set(&t->ref, 1);
+		return t;
+	}
+	cxlfork_pool_hold(pool);
+	if (t) {
+		t->ckpt = ckpt;
+		list_move(&t->node, &cxlfork_templates);
+	} else {
+		t = cxlfork_template_new(ckpt, log);
+	}
+	if (IS_ERR(t)) {
+		pool->ops->put(ckpt);
+		cxlfork_pool_put(pool);
+	} else {
+		refcount_set(&t->ref, 1);
+	}
+	return t;
 }
 
 /**
@@ -264,28 +367,20 @@ struct cxlfork_template *cxlfork_template_open(struct cxlfork_pool *pool, u64 id
 					       struct cxlfork_log *log)
 {
 	struct cxlfork_template *t;
+	struct cxlfork_ckpt *ckpt;
 
 	mutex_lock(&cxlfork_templates_lock);
-	list_for_each_entry(t, &cxlfork_templates, node) {
-		if (t->ckpt->id == id && t->ckpt->pool == pool) {
-			struct cxlfork_ckpt *ckpt = pool->ops->get(pool, id);
-
-			/* Deleted since: its clones live on, but get no sisters. */
-			if (IS_ERR(ckpt)) {
-				t = ERR_CAST(ckpt);
-				cxlfork_obstacle(log, CXLFORK_REASON_NO_CHECKPOINT,
-						 "checkpoint %#llx was deleted", id);
-			} else {
-				pool->ops->put(ckpt);
-				cxlfork_template_hold(t);
-			}
-			goto out;
-		}
+	ckpt = pool->ops->get(pool, id);
+	if (IS_ERR(ckpt)) {
+		t = ERR_CAST(ckpt);
+		if (PTR_ERR(ckpt) == -ENOENT)
+			cxlfork_obstacle(log, CXLFORK_REASON_NO_CHECKPOINT,
+					 "there is no live checkpoint %#llx", id);
+		else if (PTR_ERR(ckpt) == -EUCLEAN)
+			cxlfork_damaged(log, "its directory entry makes no sense");
+	} else {
+		t = cxlfork_template_use(ckpt, log);
 	}
-	t = cxlfork_template_new(pool, id, log);
-	if (!IS_ERR(t))
-		list_add(&t->node, &cxlfork_templates);
-out:
 	mutex_unlock(&cxlfork_templates_lock);
 	return t;
 }
@@ -299,16 +394,12 @@ void cxlfork_template_hold(struct cxlfork_template *t)
  * cxlfork_template_put - drop a reference
  * @t:		the template
  *
- * With the last one the host's reference on the checkpoint goes, a grace period
- * later: until then somebody may still walk a leaf.
- *
  * Context: process context, sleeps.
  */
 void cxlfork_template_put(struct cxlfork_template *t)
 {
 	if (!refcount_dec_and_mutex_lock(&t->ref, &cxlfork_templates_lock))
 		return;
-	list_del(&t->node);
 	mutex_unlock(&cxlfork_templates_lock);
-	queue_rcu_work(system_unbound_wq, &t->free);
+	queue_work(system_unbound_wq, &cxlfork_idle_work);
 }

@@ -45,26 +45,31 @@ int cxlfork_check_entries(const struct cxlfork_space *space, const u64 *src,
 			  u64 *dst, unsigned int first, unsigned int end,
 			  pgprot_t prot)
 {
+	/* What all entries of this mapping have in common; page frame 0. */
+	const u64 bits = cxlfork_make_entry(0, prot, false);
+	/* A PROT_NONE entry stores its page frame inverted (L1TF). */
+	const u64 invert = bits & _PAGE_PRESENT ? 0 : PTE_PFN_MASK;
+	u64 known = U64_MAX;
 	unsigned int i;
 	int nr = 0;
 
 	for (i = first; i < end; i++) {
 		u64 entry = READ_ONCE(src[i]);
-		unsigned long pfn;
 		u64 offset;
 
 		if (!entry)
 			continue;
-		pfn = pte_pfn(__pte(entry));
-		offset = PFN_PHYS(pfn) - space->image_base;
-		if (offset >= space->size ||
-		    !test_bit(offset >> CXLFORK_EXTENT_SHIFT, space->extents))
+		if (((entry ^ bits) & ~(PTE_PFN_MASK | _PAGE_ACCESSED)) != 0)
 			return -EUCLEAN;
-		if ((entry & ~(u64)_PAGE_ACCESSED) != cxlfork_make_entry(pfn, prot, false))
-			return -EUCLEAN;
+		offset = ((entry ^ invert) & PTE_PFN_MASK) - space->image_base;
+		if (offset >> CXLFORK_EXTENT_SHIFT != known) {
+			known = offset >> CXLFORK_EXTENT_SHIFT;
+			if (offset >= space->size || !test_bit(known, space->extents))
+				return -EUCLEAN;
+		}
 		if (dst)
-			dst[i] = cxlfork_make_entry(PHYS_PFN(space->host_base + offset),
-						    prot, entry & _PAGE_ACCESSED);
+			dst[i] = (entry & ~PTE_PFN_MASK) |
+				 ((space->host_base + offset) ^ invert);
 		nr++;
 	}
 	return nr;
