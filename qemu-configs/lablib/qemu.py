@@ -9,7 +9,7 @@ from . import LabError
 from . import layout
 
 APPEND = ("console=ttyS0 panic=-1 loglevel=7 tsc=reliable no_timer_check "
-          "cryptomgr.notests random.trust_cpu=on")
+          "rcupdate.rcu_cpu_stall_timeout=180 cryptomgr.notests random.trust_cpu=on")
 
 
 def accelerator():
