@@ -8,7 +8,8 @@
 # build/demo.svg, and fails if a clone answers otherwise than the original, takes
 # too much local memory, or if the checkpoint has changed.
 # Wants what 'make lab-ready' makes. See Documentation/cxlfork/demo.rst.
-# DEMO_KERNEL=debug: with that kernel.
+# DEMO_KERNEL=debug: with that kernel. DEMO_MEM=1G,3G: hosts of unequal memory,
+# which see the CXL memory at different physical addresses.
 set -euo pipefail
 here=$(dirname -- "$(readlink -f -- "$0")")
 . "$here/../../../qemu-configs/lib.sh"
@@ -29,7 +30,7 @@ steps=$LAB_DIR/steps
 finish() {
 	local status=$?
 	trap '' INT TERM HUP
-	if [ "$status" != 0 ] && [ -e "$LAB_DIR/share/demo" ]; then
+	if [ "$status" != 0 ] && [ "$status" -lt 128 ] && [ -e "$steps" ]; then
 		keep "$BUILD/log/demo-failed" || true
 		say "cxlfork: the demo failed; consoles and logs: $BUILD/log/demo-failed"
 	fi
@@ -99,13 +100,14 @@ quiet() {
 }
 
 now "booting two hosts that share one CXL memory device"
-"$lab" up --nodes 2 --mem 1G --cxl 1G --kernel "${DEMO_KERNEL:-default}"
+"$lab" up --nodes 2 --mem "${DEMO_MEM:-1G}" --cxl 1G --kernel "${DEMO_KERNEL:-default}"
 backing=$("$lab" status --json | python3 -I -c 'import json, sys; print(json.load(sys.stdin)["cxl"]["path"])')
 mkdir -p "$steps" "$LAB_DIR/share/demo"
 cp "$here"/demo/{server.py,client.py,inputs.txt} "$LAB_DIR/share/demo"
 
 now "the memory becomes a pool: node0 formats, node1 attaches"
 "$here/setup-pool" node0 node1
+on node1 cxlfork pool status
 
 now "node0: cold start of the function server"
 client node0 cold-1 cold "$address.1:8080" --log "$guest/node0.log"
