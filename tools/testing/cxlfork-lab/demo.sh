@@ -88,10 +88,11 @@ clone() { # N
 
 # What the kernels said must be harmless.
 quiet() {
-	local node bad=0
+	local node said bad=0
 	for node in node0 node1; do
-		if "$lab" console "$node" |
-			grep -E 'WARNING:|BUG:|BUG |Oops|general protection|KASAN|UBSAN|INFO: task|segfault at|Bad page|Bad rss'; then
+		said=$("$lab" console "$node")
+		[[ $said == *Linux\ version* ]] || die "$node's console has no boot in it"
+		if grep -E 'WARNING:|BUG|Oops|general protection|KASAN|UBSAN|INFO: (task|possible|lockdep)|segfault at|Bad (page|rss)' <<<"$said"; then
 			say "cxlfork: $node's kernel said that"
 			bad=1
 		fi

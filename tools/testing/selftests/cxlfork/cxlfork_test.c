@@ -171,7 +171,7 @@ long cxl_fork_channel(struct cxl *cxl)
 {
 	int channel = CHANNEL;
 
-	if (dup2(2, CHANNEL) < 0)
+	if (fcntl(CHANNEL, F_GETFD) < 0 && dup2(2, CHANNEL) < 0)
 		return -1;
 	cxl_init(cxl);
 	cxl->args.handover = (uintptr_t)&channel;
@@ -381,17 +381,21 @@ void fill(void *p, size_t len, unsigned int seed)
 		w[i] = word_of(i, seed);
 }
 
-bool is_filled(const void *p, size_t len, unsigned int seed)
+/* Is @p, @len bytes of an area that was filled, @offset into it, as it was? */
+bool is_part(const void *p, size_t len, unsigned int seed, size_t offset)
 {
 	const uint64_t *w = p;
 	size_t i;
 
 	for (i = 0; i < len / 8; i += 32)
-		if (w[i] != word_of(i, seed)) {
-			dprintf(2, "# word at %p: %lx, not %lx\n", &w[i], w[i], word_of(i, seed));
+		if (w[i] != word_of(i + offset / 8, seed))
 			return false;
-		}
 	return true;
+}
+
+bool is_filled(const void *p, size_t len, unsigned int seed)
+{
+	return is_part(p, len, seed, 0);
 }
 
 bool is_zero(const void *p, size_t len)

@@ -105,6 +105,7 @@ void *map_anon(size_t len);
 void *map_leaves(size_t len);
 void fill(void *p, size_t len, unsigned int seed);
 bool is_filled(const void *p, size_t len, unsigned int seed);
+bool is_part(const void *p, size_t len, unsigned int seed, size_t offset);
 bool is_zero(const void *p, size_t len);
 long stat_of(const char *pid, const char *name);
 void write_file(const char *path, const void *data, size_t len);

@@ -216,7 +216,7 @@ static void polls(void)
 	/* As everybody writes it. */
 	while ((n = poll(&p, 1, 600000)) == -1 && errno == EINTR)
 		;
-	CHECK(n == 1 && p.revents == POLLIN);
+	CHECK(n == 1 && (p.revents & POLLIN));
 	_exit(get_byte(CHANNEL));
 }
 

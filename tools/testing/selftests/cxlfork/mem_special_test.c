@@ -79,20 +79,20 @@ static void *handler(void *arg)
 			struct uffdio_writeprotect wp = { .range = {
 				msg.arg.pagefault.address & ~(PAGE - 1), PAGE } };
 
-			++*(int *)arg;
+			++*(volatile int *)arg;
 			CHECK(!ioctl(uffd, UFFDIO_WRITEPROTECT, &wp));
 		} else {
 			struct uffdio_copy copy = {
 				.dst = msg.arg.pagefault.address & ~(PAGE - 1),
 				.src = (uintptr_t)page, .len = PAGE };
 
-			++*(int *)arg;
+			++*(volatile int *)arg;
 			CHECK(!ioctl(uffd, UFFDIO_COPY, &copy));
 		}
 	}
 }
 
-static void start_uffd(uint64_t mode, int *count)
+static void start_uffd(uint64_t mode, volatile int *count)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register reg = {
@@ -103,14 +103,14 @@ static void start_uffd(uint64_t mode, int *count)
 	CHECK(uffd >= 0);
 	CHECK(!ioctl(uffd, UFFDIO_API, &api));
 	CHECK(!ioctl(uffd, UFFDIO_REGISTER, &reg));
-	CHECK(!pthread_create(&thread, NULL, handler, count));
+	CHECK(!pthread_create(&thread, NULL, handler, (void *)count));
 }
 
 /* Pages that were never there are asked for; those in CXL are there. */
 CXL_TEST(uffd_missing)
 {
 	struct cxl *cxl = &self->cxl;
-	static int count;
+	static volatile int count;
 	long id, i;
 
 	area = map_leaves(SIZE);
@@ -132,7 +132,7 @@ CXL_TEST(uffd_write_protect)
 {
 	struct cxl *cxl = &self->cxl;
 	struct uffdio_writeprotect wp;
-	static int count;
+	static volatile int count;
 	long id;
 
 	area = map_leaves(SIZE);

@@ -53,8 +53,12 @@ static long try(struct cxl *cxl)
 		EXPECT_EQ((cxl)->free, cxl_free_extents(cxl));			\
 	} while (0)
 
+static volatile int tids[2];
+
 static void *waits(void *arg)
 {
+	if (arg)
+		*(volatile int *)arg = gettid();
 	pause();
 	return NULL;
 }
@@ -63,15 +67,23 @@ CXL_TEST(threads)
 {
 	struct cxl *cxl = &self->cxl;
 	pthread_t t[2];
-	int i;
+	char path[64];
+	int i, k;
 
-	for (i = 0; i < 2; i++)
-		ASSERT_EQ(0, pthread_create(&t[i], NULL, waits, NULL));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, pthread_create(&t[i], NULL, waits, (void *)&tids[i]));
+		while (!tids[i])
+			usleep(1000);
+	}
 	EXPECT_REFUSED(cxl, CXLFORK_REASON_THREADS);
 	EXPECT_EQ(3, cxl->reports[0].value);
 	for (i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "/proc/self/task/%d", tids[i]);
 		pthread_cancel(t[i]);
 		pthread_join(t[i], NULL);
+		/* The last bit of a thread ends after it was joined. */
+		for (k = 0; k < 100 && !access(path, F_OK); k++)
+			usleep(10000);
 	}
 	/* Alone again. */
 	EXPECT_EQ(0, try(cxl));

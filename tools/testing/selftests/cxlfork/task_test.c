@@ -301,6 +301,7 @@ CXL_TEST(thread_ids)
 	EXPECT_EQ(g.pid, my_tid);
 	EXPECT_EQ(0, ghost_wait(&g));
 
+	close(CHANNEL);
 	/* Another place for the id; and one that holds something else. */
 	my_tid = gettid();
 	syscall(SYS_set_tid_address, &my_tid);
