@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What scenarios have in their guests: a process with memory that does what the
+ * lines on its standard input say, and says what came of it. A checkpoint taken
+ * while it waits for a line makes clones that wait for one.
+ *
+ * usage: actor			a ghost, without memory worth mentioning
+ *        actor MEGABYTES SEED	with so much, filled
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/cxlfork.h>
+
+#define NR_cxlfork	480
+#define NR_cxlrestore	481
+#define PAGE		4096UL
+#define LEAF		(512 * PAGE)
+
+static char *memory;
+static size_t size;
+static int pool = -1;
+static char payload[64];
+
+static void say(const char *fmt, ...)
+{
+	char line[512];
+	va_list args;
+	int n;
+
+	va_start(args, fmt);
+	n = vsnprintf(line, sizeof(line) - 1, fmt, args);
+	va_end(args);
+	line[n++] = '\n';
+	if (write(1, line, n) != n)
+		_exit(98);
+}
+
+static uint64_t word(size_t i, unsigned int seed)
+{
+	return (i + 1) * 0x9e3779b97f4a7c15ULL ^ seed * 0xff51afd7ed558ccdULL;
+}
+
+static void fill(unsigned int seed, size_t step)
+{
+	size_t i;
+
+	for (i = 0; i < size; i += step)
+		*(volatile uint64_t *)(memory + i) = word(i, seed);
+}
+
+static void verify(unsigned int seed)
+{
+	size_t i;
+
+	for (i = 0; i < size; i += PAGE)
+		if (*(volatile uint64_t *)(memory + i) != word(i, seed)) {
+			say("differs at page %zu of %zu", i / PAGE, size / PAGE);
+			return;
+		}
+	say("same");
+}
+
+static void map(size_t megabytes)
+{
+	char *p;
+
+	size = megabytes << 20;
+	p = mmap(NULL, size + LEAF, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		_exit(97);
+	memory = (char *)(((uintptr_t)p + LEAF - 1) & ~(LEAF - 1));
+	madvise(memory, size, MADV_NOHUGEPAGE);
+}
+
+/* A file, mapped privately. */
+static void map_file(const char *path)
+{
+	int fd = open(path, O_RDONLY);
+
+	size = PAGE;
+	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	close(fd);
+	say(fd >= 0 && memory != MAP_FAILED ? "mapped %.20s" : "failed", memory);
+}
+
+static void show(const struct cxlfork_report *r, uint32_t nr)
+{
+	say("refused %d %u %llu %s", errno, nr ? r->reason : 0, nr ? r->value : 0,
+	    nr ? r->text : "-");
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1e6 + t.tv_nsec / 1e3;
+}
+
+static void checkpoint(const char *name)
+{
+	struct cxlfork_report reports[4] = { 0 };
+	struct cxlfork_args args = {
+		.pool_fd = pool, .pidfd = -1, .nr_reports = 4, .reports = (uintptr_t)reports,
+		.name = *name ? (uintptr_t)name : 0, .name_len = strlen(name),
+		.payload = (uintptr_t)payload, .payload_size = sizeof(payload),
+	};
+	long id = syscall(NR_cxlfork, &args, sizeof(args));
+
+	if (id < 0)
+		show(reports, args.nr_reports);
+	else if (id > 0)
+		say("checkpoint %#lx", id);
+	else
+		say("clone %d after %.1f us", getpid(), now() - *(double *)payload);
+}
+
+/* As long as it is refused, it is the same ghost that goes on. */
+static void restore(const char *id)
+{
+	struct cxlfork_report reports[4] = { 0 };
+	double t = now();
+	struct cxlrestore_args args = {
+		.id = strtoull(id, NULL, 0), .pool_fd = pool, .nr_reports = 4,
+		.reports = (uintptr_t)reports,
+		.payload = (uintptr_t)&t, .payload_size = sizeof(t),
+	};
+
+	syscall(NR_cxlrestore, &args, sizeof(args));
+	show(reports, args.nr_reports);
+}
+
+/* The first line of a child of fork(), and when it came. */
+static void time_fork(void)
+{
+	double t = now();
+	pid_t pid = fork();
+
+	if (!pid) {
+		say("child after %.1f us", now() - t);
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+}
+
+/* A ghost of its own for each restore, as in life. */
+static void time_restore(const char *id)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		restore(id);
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+	say("restored");
+}
+
+static void remove_it(const char *id)
+{
+	__u64 which = strtoull(id, NULL, 0);
+
+	if (ioctl(pool, CXLFORK_IOC_REMOVE, &which))
+		say("refused %d", errno);
+	else
+		say("removed");
+}
+
+static void stat_line(const char *name)
+{
+	char line[128], key[64];
+	long value, found = -1;
+	FILE *f = fopen("/proc/self/cxlfork_stat", "r");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%63s %ld", key, &value) == 2 && !strcmp(key, name))
+			found = value;
+	if (f)
+		fclose(f);
+	say("%s %ld", name, found);
+}
+
+static void obey(char *line)
+{
+	char *arg = strchr(line, ' ');
+
+	if (arg)
+		*arg++ = '\0';
+	else
+		arg = line + strlen(line);
+	if (!strcmp(line, "exit"))
+		_exit(atoi(arg));
+	else if (!strcmp(line, "verify"))
+		verify(atoi(arg));
+	else if (!strcmp(line, "write")) {
+		fill(atoi(arg), PAGE);
+		say("written");
+	} else if (!strcmp(line, "touch")) {
+		/* one page of each leaf */
+		fill(atoi(arg), LEAF);
+		say("touched");
+	} else if (!strcmp(line, "first"))
+		say("first %.20s", memory);
+	else if (!strcmp(line, "mapfile"))
+		map_file(arg);
+	else if (!strcmp(line, "checkpoint"))
+		checkpoint(arg);
+	else if (!strcmp(line, "restore"))
+		restore(arg);
+	else if (!strcmp(line, "fork"))
+		time_fork();
+	else if (!strcmp(line, "time-restore"))
+		time_restore(arg);
+	else if (!strcmp(line, "remove"))
+		remove_it(arg);
+	else if (!strcmp(line, "stat"))
+		stat_line(arg);
+	else if (!strcmp(line, "pid"))
+		say("pid %d", getpid());
+	else
+		say("what?");
+}
+
+int main(int argc, char **argv)
+{
+	static char line[256];
+	size_t n = 0;
+
+	pool = open("/dev/cxlfork", O_RDWR);
+	if (argc > 2) {
+		map(strtoul(argv[1], NULL, 0));
+		fill(atoi(argv[2]), PAGE);
+	}
+	say("ready %d", getpid());
+	/* No buffer of libc's: a clone's input is another one. */
+	while (read(0, line + n, 1) == 1) {
+		if (line[n] == '\n') {
+			line[n] = '\0';
+			n = 0;
+			obey(line);
+		} else if (n < sizeof(line) - 2) {
+			n++;
+		}
+	}
+	return 0;
+}

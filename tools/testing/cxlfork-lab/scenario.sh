@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# What scenarios have in common: TAP, commands in nodes, actors. Sourced by
+# scenarios/NAME, which run-tests.sh starts with LAB_DIR set and the lab up.
+# SCENARIO_MB: megabytes of a usual actor.
+
+set -uo pipefail
+HERE=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
+REPO=$(cd -- "$HERE/../../.." && pwd -P)
+LAB=$REPO/qemu-configs/lab
+CXLFORK=$REPO/build/tools/opt/cxlfork/bin/cxlfork
+MB=${SCENARIO_MB:-16}
+TMP=$(mktemp -d "${TMPDIR:-/tmp}/cxlfork-scenario.XXXXXX")
+BACKING=$("$LAB" status --json | python3 -I -c 'import json, sys; print(json.load(sys.stdin)["cxl"]["path"])')
+
+declare -A actor_in=() actor_pid=() actor_said=()
+tests=0
+
+end_scenario() {
+	local a
+	for a in "${!actor_in[@]}"; do
+		finish "$a" >/dev/null
+	done
+	echo "1..$tests"
+	rm -rf -- "$TMP"
+}
+trap end_scenario EXIT
+
+comment() {
+	printf '# %s\n' "$*"
+}
+
+# result STATUS NAME [DETAIL...]
+result() {
+	tests=$((tests + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $tests $2"
+	else
+		echo "not ok $tests $2"
+		[ $# -lt 3 ] || printf '# %s\n' "${@:3}"
+	fi
+}
+
+skip() { # NAME WHY
+	tests=$((tests + 1))
+	echo "ok $tests $1 # SKIP $2"
+}
+
+# is NAME GOT WANTED
+is() {
+	[ "$2" = "$3" ]
+	result $? "$1" "got: $2" "not: $3"
+}
+
+# like NAME GOT PATTERN (of bash's [[ == ]])
+like() {
+	# shellcheck disable=SC2053 # a pattern
+	[[ $2 == $3 ]]
+	result $? "$1" "got: $2" "not: $3"
+}
+
+# isnt NAME GOT OTHER
+isnt() {
+	[ "$2" != "$3" ]
+	result $? "$1" "got: $2"
+}
+
+# ok NAME COMMAND...: it succeeds.
+ok() {
+	local name=$1 out status
+	shift
+	out=$("$@" 2>&1)
+	status=$?
+	result "$status" "$name" "exit $status: $out"
+}
+
+# What a scenario can't go on without.
+must() {
+	"$@" >"$TMP/must" 2>&1 && return
+	result 1 "$*" "$(tail -n 3 "$TMP/must")"
+	exit 1
+}
+
+on() { # NODE COMMAND...
+	local node=$1
+	shift
+	"$LAB" exec -n --timeout 120 "$node" -- "$@"
+}
+
+# json EXPRESSION: of the document on standard input, which is d.
+json() {
+	python3 -I -c 'import json, sys
+d = json.load(sys.stdin)
+print(eval(sys.argv[1]))' "$1"
+}
+
+free_extents() { # NODE
+	on "$1" cxlfork pool status --json | json 'd["free_extents"]'
+}
+
+# settled NODE FREE: as many extents are free (again), or soon.
+settled() {
+	local i now=
+	for ((i = 0; i < 40; i++)); do
+		now=$(free_extents "$1")
+		[ "$now" != "$2" ] || return 0
+		sleep 0.25
+	done
+	echo "$now extents are free, not $2"
+	return 1
+}
+
+digest() { # ID: from outside
+	"$CXLFORK" pool digest --file "$BACKING" "$1" | tail -n 1
+}
+
+fsck() {
+	"$CXLFORK" pool fsck --file "$BACKING"
+}
+
+state_of() { # NODE ID
+	on "$1" cxlfork ls --json | json "([c['state'] for c in d if c['id'] == '$2'] + ['gone'])[0]"
+}
+
+# --- actors: actor.c in a node, or a clone of one
+
+# act NAME NODE [COMMAND...]: starts it; without a command a ghost.
+act() {
+	local name=$1 node=$2 fd
+	shift 2
+	[ $# -gt 0 ] || set -- /share/actor
+	mkfifo "$TMP/$name.in"
+	: >"$TMP/$name.out"
+	(
+		# the ends of other actors' pipes are not this one's to hold open
+		for fd in "${actor_in[@]}"; do
+			exec {fd}>&-
+		done
+		exec "$LAB" exec "$node" -- "$@" <"$TMP/$name.in" >"$TMP/$name.out" 2>&1
+	) &
+	actor_pid[$name]=$!
+	exec {fd}>"$TMP/$name.in"
+	actor_in[$name]=$fd
+	actor_said[$name]=0
+}
+
+# ask NAME LINE...: what it answers is in $answer (not in a subshell); empty: nothing
+# in time.
+ask() {
+	local name=$1
+	shift
+	[ $# = 0 ] || printf '%s\n' "$*" >&"${actor_in[$name]}" || return
+	heard "$name"
+}
+
+# heard NAME: its next line.
+heard() {
+	local name=$1 i n=$((actor_said[$1] + 1))
+	for ((i = 0; i < ${SCENARIO_PATIENCE:-600}; i++)); do
+		if [ "$(wc -l <"$TMP/$name.out")" -ge "$n" ]; then
+			break
+		fi
+		kill -0 "${actor_pid[$name]}" 2>/dev/null || {
+			[ "$(wc -l <"$TMP/$name.out")" -lt "$n" ] || break
+			comment "$name has ended: $(tail -n 2 "$TMP/$name.out")" >&2
+			answer=
+			return 1
+		}
+		sleep 0.05
+	done
+	actor_said[$name]=$n
+	answer=$(sed -n "${n}p" "$TMP/$name.out")
+}
+
+# finish NAME: its input ends; its exit status.
+finish() {
+	local name=$1 fd=${actor_in[$1]:-}
+	[ -n "$fd" ] || return 0
+	exec {fd}>&-
+	unset "actor_in[$name]"
+	wait "${actor_pid[$name]}"
+}
+
+# parent NAME NODE MB SEED: an actor with memory; its pid in $answer.
+parent() {
+	act "$1" "$2" /share/actor "$3" "$4"
+	heard "$1" || return
+	answer=${answer#ready }
+}
+
+# clone NAME NODE ID: by the CLI; it goes on where the parent waited for a line.
+clone() {
+	act "$1" "$2" cxlfork restore "$3"
+}
