@@ -286,13 +286,15 @@ struct cxlfork_request {
  * struct cxlfork_snapshot - a task's state in the on-CXL format, pages apart
  * @req:	what it is made for
  * @sec:	sections
- * @inodes:	of the mapped files, to find each only once; no references
- * @files:	open files of the descriptors, likewise
+ * @inodes:	of the mapped files, to find each only once
+ * @mapped:	an open file of each, with a reference
+ * @files:	open files of the descriptors, to find duplicates; no references
  */
 struct cxlfork_snapshot {
 	struct cxlfork_request	*req;
 	struct cxlfork_buf	sec[CXLFORK_NR_SECTIONS];
 	struct cxlfork_buf	inodes;
+	struct cxlfork_buf	mapped;
 	struct cxlfork_buf	files;
 };
 
@@ -313,6 +315,12 @@ static inline bool cxlfork_vma_has_pages(u32 flags)
 }
 
 vm_flags_t cxlfork_vm_flags(u32 flags, u32 pkey);
+/* What open() can be asked for again: never to create or truncate. */
+#define CXLFORK_OPEN_FLAGS						\
+	(O_ACCMODE | O_APPEND | O_NONBLOCK | O_DSYNC | __O_SYNC | O_DIRECT |	\
+	 O_LARGEFILE | O_DIRECTORY | O_NOATIME | O_PATH)
+
+struct file *cxlfork_open(const char *path, int flags, u32 rdev);
 int cxlfork_file_identity(struct file *file, struct cxlfork_file *id);
 const char *cxlfork_file_differs(const struct cxlfork_file *was,
 				 const struct cxlfork_file *is);

@@ -8,6 +8,7 @@
  */
 #include <linux/align.h>
 #include <linux/cxlfork.h>
+#include <linux/file.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -299,19 +300,27 @@ static int cxlfork_write_image(struct cxlfork_snapshot *snap, u64 *id)
 
 	if (!w.image || !w.chunk || !w.table)
 		goto out;
+	/* One hold of the mmap lock, so that what is planned is what is there. */
+	ret = mmap_read_lock_killable(current->mm);
+	if (ret)
+		goto out;
 	ret = cxlfork_plan_leaves(&w);
 	if (!ret)
 		ret = cxlfork_reserve(&w);
-	if (ret)
-		goto out;
-	ret = cxlfork_write_leaves(&w);
+	if (!ret)
+		ret = cxlfork_write_leaves(&w);
+	mmap_read_unlock(current->mm);
 	if (!ret)
 		ret = cxlfork_write_state(&w);
+	if (ret) {
+		if (w.ckpt)
+			snap->req->pool->ops->abort(w.ckpt);
+		goto out;
+	}
 	*id = w.ckpt->id;
+	ret = snap->req->pool->ops->publish(w.ckpt);
 	if (ret)
-		snap->req->pool->ops->abort(w.ckpt);
-	else
-		ret = snap->req->pool->ops->publish(w.ckpt);
+		*id = 0;
 out:
 	kfree(w.table);
 	kfree(w.chunk);
@@ -319,20 +328,30 @@ out:
 	return ret;
 }
 
-/* Memory: obstacles, mappings and pages under one hold of the mmap lock. */
-static long cxlfork_checkpoint_mm(struct cxlfork_snapshot *snap)
+static int cxlfork_snapshot(struct cxlfork_snapshot *snap)
 {
-	struct cxlfork_request *req = snap->req;
-	u64 id = 0;
 	int ret;
 
-	if (mmap_read_lock_killable(current->mm))
-		return -EINTR;
-	ret = cxlfork_snapshot_mm(snap);
-	if (!ret && !(req->flags & CXLFORK_CHECK))
-		ret = req->log.nr ? -EOPNOTSUPP : cxlfork_write_image(snap, &id);
-	mmap_read_unlock(current->mm);
-	return ret ?: id;
+	ret = cxlfork_snapshot_task(snap);
+	if (!ret)
+		ret = cxlfork_snapshot_fds(snap);
+	if (!ret)
+		ret = cxlfork_snapshot_mm(snap);
+	return ret;
+}
+
+static void cxlfork_snapshot_free(struct cxlfork_snapshot *snap)
+{
+	struct file **mapped = snap->mapped.data;
+	u32 i;
+
+	for (i = 0; i < snap->mapped.len / sizeof(*mapped); i++)
+		fput(mapped[i]);
+	for (i = 0; i < CXLFORK_NR_SECTIONS; i++)
+		kvfree(snap->sec[i].data);
+	kvfree(snap->inodes.data);
+	kvfree(snap->mapped.data);
+	kvfree(snap->files.data);
 }
 
 /**
@@ -346,21 +365,16 @@ static long cxlfork_checkpoint_mm(struct cxlfork_snapshot *snap)
 long cxlfork_checkpoint(struct cxlfork_request *req)
 {
 	struct cxlfork_snapshot snap = { .req = req };
-	long ret;
-	int i;
+	u64 id = 0;
+	int ret;
 
 	if (!current->mm || (current->flags & PF_EXITING))
 		return -ESRCH;
-	ret = cxlfork_snapshot_task(&snap);
-	if (!ret)
-		ret = cxlfork_snapshot_fds(&snap);
-	if (!ret)
-		ret = cxlfork_checkpoint_mm(&snap);
-	for (i = 0; i < CXLFORK_NR_SECTIONS; i++)
-		kvfree(snap.sec[i].data);
-	kvfree(snap.inodes.data);
-	kvfree(snap.files.data);
-	if (ret > 0 && (req->flags & CXLFORK_KILL))
+	ret = cxlfork_snapshot(&snap);
+	if (!ret && !(req->flags & CXLFORK_CHECK))
+		ret = req->log.nr ? -EOPNOTSUPP : cxlfork_write_image(&snap, &id);
+	cxlfork_snapshot_free(&snap);
+	if (id && (req->flags & CXLFORK_KILL))
 		send_sig(SIGKILL, current, 1);
-	return ret;
+	return ret ?: id;
 }

@@ -6,10 +6,59 @@
 #include <linux/buildid.h>
 #include <linux/cxlfork.h>
 #include <linux/elf.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/fsverity.h>
+#include <linux/kdev_t.h>
+#include <linux/namei.h>
 #include <linux/slab.h>
 #include <linux/stat.h>
+
+/**
+ * cxlfork_open - open a file that an image names
+ * @path:	absolute, in the caller's root
+ * @flags:	O_*; nothing that creates or truncates
+ * @rdev:	0: a regular file or a directory is expected; else a character
+ *		device of this number (as new_encode_dev() makes it)
+ *
+ * With the caller's credentials.  Anything else of that name is not opened: it
+ * could wait for ever, as a FIFO does, or do something.
+ *
+ * Context: process context, sleeps.
+ * Return: the file, or ERR_PTR; -ESTALE: it is of another kind.
+ */
+struct file *cxlfork_open(const char *path, int flags, u32 rdev)
+{
+	struct inode *inode;
+	struct file *file;
+	struct path found;
+	bool same;
+	int ret;
+
+	ret = kern_path(path, LOOKUP_FOLLOW, &found);
+	if (ret)
+		return ERR_PTR(ret);
+	inode = d_inode(found.dentry);
+	same = rdev ? S_ISCHR(inode->i_mode) && new_encode_dev(inode->i_rdev) == rdev :
+	       S_ISREG(inode->i_mode) || S_ISDIR(inode->i_mode);
+	if (!same) {
+		path_put(&found);
+		return ERR_PTR(-ESTALE);
+	}
+	/* Should somebody replace it just now, this does not wait. */
+	file = filp_open(path, flags | O_NONBLOCK | O_NOCTTY, 0);
+	if (!IS_ERR(file) && d_inode(file_user_path(file)->dentry) != inode) {
+		fput(file);
+		file = ERR_PTR(-ESTALE);
+	}
+	path_put(&found);
+	if (!IS_ERR(file) && !(flags & O_NONBLOCK)) {
+		spin_lock(&file->f_lock);
+		file->f_flags &= ~O_NONBLOCK;
+		spin_unlock(&file->f_lock);
+	}
+	return file;
+}
 
 #define CXLFORK_NOTES_MAX	1024
 

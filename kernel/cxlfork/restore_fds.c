@@ -6,7 +6,6 @@
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/kdev_t.h>
 #include <linux/resource.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -42,33 +41,22 @@ static int cxlfork_reopen(struct cxlfork_restore *r, u32 i)
 {
 	const struct cxlfork_fd *in = &cxlfork_fds(r)[i];
 	const char *path = cxlfork_template_string(r->template, in->path);
-	bool chardev = le32_to_cpu(in->kind) == CXLFORK_FD_CHARDEV, same;
-	struct inode *inode;
-	struct file *file;
+	bool chardev = le32_to_cpu(in->kind) == CXLFORK_FD_CHARDEV;
 	int fd = le32_to_cpu(in->fd);
+	struct file *file;
 
-	/* Never anything that creates or truncates. */
-	file = filp_open(path, le32_to_cpu(in->open_flags) &
-			 (O_ACCMODE | O_APPEND | O_NONBLOCK | O_DSYNC | __O_SYNC | O_DIRECT |
-			  O_LARGEFILE | O_DIRECTORY | O_NOATIME | O_PATH), 0);
-	if (IS_ERR(file)) {
+	file = cxlfork_open(path, le32_to_cpu(in->open_flags) & CXLFORK_OPEN_FLAGS,
+			    chardev ? le32_to_cpu(in->rdev) : 0);
+	if (PTR_ERR_OR_ZERO(file) == -ESTALE)
+		cxlfork_report(&r->log, CXLFORK_REASON_FILE_CHANGED, fd, 0, 0, 0,
+			       "descriptor %d: %s is another kind of file on this host", fd, path);
+	else if (IS_ERR(file))
 		cxlfork_report(&r->log, CXLFORK_REASON_FILE, fd, 0, 0, -PTR_ERR(file),
 			       "descriptor %d: %s can't be opened on this host (error %ld)",
 			       fd, path, -PTR_ERR(file));
+	if (IS_ERR(file))
 		return PTR_ERR(file);
-	}
 	r->fds[i] = file;
-	inode = file_inode(file);
-	if (chardev)
-		same = S_ISCHR(inode->i_mode) &&
-		       new_encode_dev(inode->i_rdev) == le32_to_cpu(in->rdev);
-	else
-		same = S_ISREG(inode->i_mode) || S_ISDIR(inode->i_mode);
-	if (!same) {
-		cxlfork_report(&r->log, CXLFORK_REASON_FILE_CHANGED, fd, 0, 0, 0,
-			       "descriptor %d: %s is another kind of file on this host", fd, path);
-		return -ESTALE;
-	}
 	if (!chardev && (file->f_mode & FMODE_LSEEK))
 		file->f_pos = le64_to_cpu(in->pos);
 	return 0;

@@ -34,9 +34,10 @@ static int cxlfork_open_mapped(struct cxlfork_restore *r, u32 i)
 	const char *differs;
 	int ret;
 
-	file = filp_open(path, O_RDONLY | O_LARGEFILE, 0);
+	file = cxlfork_open(path, O_RDONLY | O_LARGEFILE, 0);
 	if (IS_ERR(file)) {
-		cxlfork_report(&r->log, CXLFORK_REASON_FILE, -1, 0, 0, -PTR_ERR(file),
+		cxlfork_report(&r->log, PTR_ERR(file) == -ESTALE ?
+			       CXLFORK_REASON_FILE_CHANGED : CXLFORK_REASON_FILE, -1, 0, 0, -PTR_ERR(file),
 			       "%s can't be opened on this host (error %ld)",
 			       path, -PTR_ERR(file));
 		return PTR_ERR(file);

@@ -10,6 +10,8 @@
 #include <linux/capability.h>
 #include <linux/fs_struct.h>
 #include <linux/mm.h>
+#include <linux/namei.h>
+#include <linux/posix-timers.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/coredump.h>
 #include <linux/sched/mm.h>
@@ -108,13 +110,16 @@ int cxlfork_snapshot_string(struct cxlfork_snapshot *snap, const char *s, __le32
  * @path:	where it is
  * @at:		gets the place of the name
  *
- * The name is absolute in the task's own root.
+ * The name is absolute in the task's own root, and leads to that file now: not
+ * so for deleted files, memfds and their like, and what is mounted over.
  *
+ * Context: process context, sleeps; no mmap lock is held.
  * Return: 0; -ENOENT: it has no name (any more); or -ENOMEM.
  */
 int cxlfork_snapshot_path(struct cxlfork_snapshot *snap, const struct path *path,
 			  __le32 *at)
 {
+	struct path found;
 	char *buf, *name;
 	int ret = -ENOENT;
 
@@ -125,8 +130,11 @@ int cxlfork_snapshot_path(struct cxlfork_snapshot *snap, const struct path *path
 	if (!buf)
 		return -ENOMEM;
 	name = d_path(path, buf, PATH_MAX);
-	if (!IS_ERR(name) && name[0] == '/')
-		ret = cxlfork_snapshot_string(snap, name, at);
+	if (!IS_ERR(name) && name[0] == '/' && !kern_path(name, 0, &found)) {
+		if (d_inode(found.dentry) == d_inode(path->dentry))
+			ret = cxlfork_snapshot_string(snap, name, at);
+		path_put(&found);
+	}
 	kfree(buf);
 	return ret;
 }
@@ -152,9 +160,38 @@ static bool cxlfork_mm_is_shared(void)
 	return shared;
 }
 
+static bool cxlfork_has_timers(void)
+{
+	struct signal_struct *sig = current->signal;
+	bool has = hrtimer_active(&sig->real_timer);
+
+#ifdef CONFIG_POSIX_TIMERS
+	has = has || READ_ONCE(sig->it[CPUCLOCK_PROF].expires) ||
+	      READ_ONCE(sig->it[CPUCLOCK_VIRT].expires) || !hlist_empty(&sig->posix_timers);
+#endif
+	return has;
+}
+
+/*
+ * A signal that is pending and blocked: user space will want to wait for it. One
+ * that is not blocked comes to the process at once, as if just after.
+ */
+static int cxlfork_pending_signal(void)
+{
+	sigset_t set;
+
+	spin_lock_irq(&current->sighand->siglock);
+	sigorsets(&set, &current->pending.signal, &current->signal->shared_pending.signal);
+	sigandsets(&set, &set, &current->blocked);
+	spin_unlock_irq(&current->sighand->siglock);
+	return set.sig[0] ? __ffs(set.sig[0]) + 1 : 0;
+}
+
 static void cxlfork_check_task(struct cxlfork_request *req)
 {
 	struct cxlfork_log *log = &req->log;
+	int sig = cxlfork_pending_signal();
+
 
 	if (!thread_group_empty(current))
 		cxlfork_report(log, CXLFORK_REASON_THREADS, -1, 0, 0, get_nr_threads(current),
@@ -168,6 +205,12 @@ static void cxlfork_check_task(struct cxlfork_request *req)
 	if (get_dumpable(current->mm) != SUID_DUMP_USER && !req->privileged)
 		cxlfork_obstacle(log, CXLFORK_REASON_PERMISSION,
 				 "setuid or unreadable program: CAP_CHECKPOINT_RESTORE is needed");
+	if (cxlfork_has_timers())
+		cxlfork_obstacle(log, CXLFORK_REASON_TASK_STATE,
+				 "a timer is set (setitimer, alarm or timer_create)");
+	if (sig)
+		cxlfork_report(log, CXLFORK_REASON_TASK_STATE, -1, 0, 0, sig,
+			       "signal %d is pending and blocked", sig);
 	if (test_bit(MMF_HAS_UPROBES, &current->mm->flags))
 		cxlfork_obstacle(log, CXLFORK_REASON_TASK_STATE, "uprobes are set");
 #ifdef CONFIG_AIO

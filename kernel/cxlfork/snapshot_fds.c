@@ -5,17 +5,13 @@
  */
 #include <linux/cxlfork.h>
 #include <linux/fdtable.h>
+#include <linux/filelock.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/kdev_t.h>
 #include <linux/magic.h>
 #include <linux/major.h>
 #include <linux/sched.h>
-
-/* What open() can be asked for again. */
-#define CXLFORK_OPEN_FLAGS						\
-	(O_ACCMODE | O_APPEND | O_NONBLOCK | O_DSYNC | __O_SYNC | O_DIRECT |	\
-	 O_LARGEFILE | O_DIRECTORY | O_NOATIME | O_PATH)
 
 static bool cxlfork_handed_over(const struct cxlfork_request *req, int fd)
 {
@@ -63,9 +59,35 @@ static const char *cxlfork_file_kind(struct file *file)
 static void cxlfork_fd_obstacle(struct cxlfork_snapshot *snap, int fd,
 				struct file *file, const char *why)
 {
-	cxlfork_report(&snap->req->log, CXLFORK_REASON_FD, fd, 0, 0,
-		       file_inode(file)->i_mode,
-		       "descriptor %d (%pD) is %s: close it or hand it over", fd, file, why);
+	if (file->f_path.dentry->d_name.len)
+		cxlfork_report(&snap->req->log, CXLFORK_REASON_FD, fd, 0, 0,
+			       file_inode(file)->i_mode,
+			       "descriptor %d (%pD) is %s: close it or hand it over",
+			       fd, file, why);
+	else
+		cxlfork_report(&snap->req->log, CXLFORK_REASON_FD, fd, 0, 0,
+			       file_inode(file)->i_mode,
+			       "descriptor %d is %s: close it or hand it over", fd, why);
+}
+
+/* Does a lock on the file belong to this process or this open file? */
+static bool cxlfork_is_locked(struct file *file)
+{
+	struct file_lock_context *ctx = locks_inode_context(file_inode(file));
+	struct file_lock_core *lock;
+	bool found = false;
+
+	if (!ctx)
+		return false;
+	spin_lock(&ctx->flc_lock);
+	list_for_each_entry(lock, &ctx->flc_posix, flc_list)
+		found |= lock->flc_owner == current->files || lock->flc_owner == file;
+	list_for_each_entry(lock, &ctx->flc_flock, flc_list)
+		found |= lock->flc_file == file;
+	list_for_each_entry(lock, &ctx->flc_lease, flc_list)
+		found |= lock->flc_file == file;
+	spin_unlock(&ctx->flc_lock);
+	return found;
 }
 
 /* Fill in how to get @file again; an obstacle is noted. */
@@ -82,6 +104,10 @@ static int cxlfork_snapshot_open_file(struct cxlfork_snapshot *snap, int fd,
 	if (S_ISREG(inode->i_mode) || S_ISDIR(inode->i_mode)) {
 		if (inode->i_sb->s_magic == PROC_SUPER_MAGIC) {
 			cxlfork_fd_obstacle(snap, fd, file, "a file of /proc");
+			return 0;
+		}
+		if (cxlfork_is_locked(file)) {
+			cxlfork_fd_obstacle(snap, fd, file, "a file that is locked");
 			return 0;
 		}
 		out->kind = cpu_to_le32(CXLFORK_FD_REGULAR);

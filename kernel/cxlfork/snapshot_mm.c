@@ -7,6 +7,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/mount.h>
 #include <linux/pkeys.h>
 #include <linux/sched/mm.h>
 #include <linux/userfaultfd_k.h>
@@ -73,30 +74,50 @@ static u32 cxlfork_vma_flags(vm_flags_t vm_flags)
 	return flags;
 }
 
+/* The index of a mapped file; what it is called and like is looked up later. */
 static int cxlfork_snapshot_file(struct cxlfork_snapshot *snap, struct file *file,
 				 __le32 *index)
 {
 	const struct inode *inode = file_user_inode(file);
-	struct cxlfork_buf *buf = &snap->sec[CXLFORK_SEC_FILES];
-	struct cxlfork_file id = { }, *out;
-	int nr, ret;
+	int nr = cxlfork_buf_find(&snap->inodes, inode), ret;
 
-	nr = cxlfork_buf_find(&snap->inodes, inode);
 	if (nr < 0) {
-		nr = buf->len / sizeof(*out);
-		ret = cxlfork_file_identity(file, &id);
+		nr = snap->inodes.len / sizeof(inode);
+		ret = cxlfork_buf_add_ptr(&snap->inodes, inode);
 		if (!ret)
-			ret = cxlfork_snapshot_path(snap, file_user_path(file), &id.path);
-		if (!ret)
-			ret = cxlfork_buf_add_ptr(&snap->inodes, inode);
+			ret = cxlfork_buf_add_ptr(&snap->mapped, file);
 		if (ret)
 			return ret;
-		out = cxlfork_buf_add(buf, sizeof(*out));
+		get_file(file);
+	}
+	*index = cpu_to_le32(nr);
+	return 0;
+}
+
+/* Names and identities, without the mmap lock: file systems have locks of theirs. */
+static int cxlfork_snapshot_files(struct cxlfork_snapshot *snap)
+{
+	struct file **files = snap->mapped.data;
+	u32 nr = snap->mapped.len / sizeof(*files), i;
+
+	for (i = 0; i < nr; i++) {
+		struct cxlfork_file id = { }, *out;
+		int ret;
+
+		ret = cxlfork_file_identity(files[i], &id);
+		if (!ret)
+			ret = cxlfork_snapshot_path(snap, file_user_path(files[i]), &id.path);
+		if (ret == -ENOMEM)
+			return ret;
+		if (ret)
+			cxlfork_obstacle(&snap->req->log, CXLFORK_REASON_PATH,
+					 "mapped file %pD has no path (deleted or out of reach)",
+					 files[i]);
+		out = cxlfork_buf_add(&snap->sec[CXLFORK_SEC_FILES], sizeof(*out));
 		if (!out)
 			return -ENOMEM;
 		*out = id;
 	}
-	*index = cpu_to_le32(nr);
 	return 0;
 }
 
@@ -121,8 +142,8 @@ static const char *cxlfork_vma_obstacle(struct vm_area_struct *vma)
 		return "maps a file that is not a regular one";
 	if (vma->vm_flags & VM_SHARED)
 		return "shared and writable";
-	if (vma_is_shmem(vma) && (vma->vm_flags & VM_MAYSHARE))
-		return "shared memory";
+	if (vma->vm_file->f_path.mnt->mnt_flags & MNT_INTERNAL)
+		return "memfd or shared memory";
 	return NULL;
 }
 
@@ -157,14 +178,8 @@ static int cxlfork_snapshot_vma(struct cxlfork_snapshot *snap, struct vm_area_st
 	}
 	if (!vma_is_anonymous(vma)) {
 		ret = cxlfork_snapshot_file(snap, vma->vm_file, &file);
-		if (ret == -ENOMEM)
+		if (ret)
 			return ret;
-		if (ret) {
-			cxlfork_report(log, CXLFORK_REASON_PATH, -1, vma->vm_start, vma->vm_end, 0,
-				       "mapping %lx-%lx: its file %pD has no path (deleted or out of reach)",
-				       vma->vm_start, vma->vm_end, vma->vm_file);
-			return 0;
-		}
 	}
 	out = cxlfork_buf_add(&snap->sec[CXLFORK_SEC_VMAS], sizeof(*out));
 	if (!out)
@@ -208,13 +223,28 @@ static int cxlfork_snapshot_mm_fields(struct cxlfork_snapshot *snap)
 
 	s->exe = cpu_to_le32(CXLFORK_NO_FILE);
 	exe = get_mm_exe_file(mm);
-	ret = exe ? cxlfork_snapshot_file(snap, exe, &s->exe) : -ENOENT;
-	if (exe)
-		fput(exe);
-	if (ret && ret != -ENOMEM) {
+	if (!exe) {
 		cxlfork_obstacle(&snap->req->log, CXLFORK_REASON_PATH,
-				 "the program file has no path (deleted or out of reach)");
-		ret = 0;
+				 "the process has no program file");
+		return 0;
+	}
+	ret = cxlfork_snapshot_file(snap, exe, &s->exe);
+	fput(exe);
+	return ret;
+}
+
+static int cxlfork_snapshot_vmas(struct cxlfork_snapshot *snap)
+{
+	struct vm_area_struct *vma;
+	int ret;
+
+	VMA_ITERATOR(vmi, current->mm, 0);
+
+	ret = cxlfork_snapshot_mm_fields(snap);
+	for_each_vma(vmi, vma) {
+		if (ret)
+			break;
+		ret = cxlfork_snapshot_vma(snap, vma);
 	}
 	return ret;
 }
@@ -223,21 +253,16 @@ static int cxlfork_snapshot_mm_fields(struct cxlfork_snapshot *snap)
  * cxlfork_snapshot_mm - mappings and mapped files of current
  * @snap:	gets them; obstacles are noted in its log
  *
- * Context: the mmap lock is held for reading.
+ * Context: process context; takes and drops the mmap lock.
  * Return: 0 or -errno.
  */
 int cxlfork_snapshot_mm(struct cxlfork_snapshot *snap)
 {
-	struct vm_area_struct *vma;
-	VMA_ITERATOR(vmi, current->mm, 0);
 	int ret;
 
-	mmap_assert_locked(current->mm);
-	ret = cxlfork_snapshot_mm_fields(snap);
-	for_each_vma(vmi, vma) {
-		if (ret)
-			break;
-		ret = cxlfork_snapshot_vma(snap, vma);
-	}
-	return ret;
+	if (mmap_read_lock_killable(current->mm))
+		return -EINTR;
+	ret = cxlfork_snapshot_vmas(snap);
+	mmap_read_unlock(current->mm);
+	return ret ?: cxlfork_snapshot_files(snap);
 }

@@ -202,7 +202,7 @@ SYSCALL_DEFINE2(cxlfork, struct cxlfork_args __user *, uargs, size_t, size)
 		return ret;
 	job = cxlfork_new_job(&args, uargs);
 	if (IS_ERR(job))
-		return PTR_ERR(job);
+		return put_user(0, &uargs->nr_reports) ?: PTR_ERR(job);
 
 	task = cxlfork_target(args.pidfd);
 	if (IS_ERR(task)) {
@@ -270,11 +270,12 @@ SYSCALL_DEFINE2(cxlrestore, struct cxlrestore_args __user *, uargs, size_t, size
 	ret = copy_struct_from_user(&args, sizeof(args), uargs, size);
 	if (ret)
 		return ret;
+	ret = -EINVAL;
 	if ((args.flags & ~CXLRESTORE_FLAGS) || in_ia32_syscall())
-		return -EINVAL;
+		goto out;
 	ret = cxlfork_log_init(&r.log, args.nr_reports);
 	if (ret)
-		return ret;
+		goto out;
 
 	copy = cxlfork_copy_array(args.fds, args.nr_fds, sizeof(*r.fd_map), CXLFORK_HANDOVER_MAX);
 	ret = PTR_ERR_OR_ZERO(copy);

@@ -170,6 +170,7 @@ static int cxlfork_check_files(struct cxlfork_template *t, struct cxlfork_log *l
 				return cxlfork_bad(log, "a descriptor's record", i);
 		} else if ((kind == CXLFORK_FD_REGULAR || kind == CXLFORK_FD_CHARDEV) &&
 			   (!cxlfork_good_path(t, fds[i].path) ||
+			    !fds[i].rdev != (kind == CXLFORK_FD_REGULAR) ||
 			    (s64)le64_to_cpu(fds[i].pos) < 0)) {
 			return cxlfork_bad(log, "a descriptor's record", i);
 		}
