@@ -120,6 +120,11 @@ int cxlf_attach(struct cxlf_dev *cd, char *reason)
 {
 	int err;
 
+	err = cxlf_tcg_attach(cd);
+	if (err) {
+		strscpy(reason, "out of memory", CXLF_REASON_MAX);
+		return err;
+	}
 	err = cxlf_slot_attach(cd, reason);
 	if (err)
 		return err;

@@ -249,8 +249,10 @@ int cxlf_publish(struct cxlfork_ckpt *ckpt)
 				     ckpt->id);
 	mutex_lock(&cd->lock);
 	lost = cxlf_slot_lost(cd);
-	if (!lost)
+	if (!lost) {
 		cxlf_entry_publish(cd, ckpt);
+		cxlf_tcg_wrote(cd, ckpt);
+	}
 	mutex_unlock(&cd->lock);
 	cxlf_handle_free(ckpt);
 	up_read(&cd->live);

@@ -19,11 +19,19 @@ MODULE_PARM_DESC(guard, "map published memory read-only in the kernel (default: 
 
 #define CXLF_WALK_WORDS	64
 
-typedef void (*cxlf_word_fn)(struct cxlf_dev *cd, u32 extent, u64 word,
-			     void *arg);
-
-static int cxlf_etable_walk(struct cxlf_dev *cd, u32 from, u32 to,
-			    cxlf_word_fn fn, void *arg)
+/**
+ * cxlf_etable_walk - look at words of the extent table
+ * @cd: pool
+ * @from: first extent
+ * @to: the one after the last
+ * @fn: gets a copy of each word
+ * @arg: for @fn
+ *
+ * Context: process context, sleeps; caller holds live or admin, geo is valid.
+ * Return: 0 or -EIO.
+ */
+int cxlf_etable_walk(struct cxlf_dev *cd, u32 from, u32 to,
+		     cxlf_word_fn fn, void *arg)
 {
 	__le64 words[CXLF_WALK_WORDS];
 	u32 i, n;

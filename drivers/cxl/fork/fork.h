@@ -128,6 +128,9 @@ struct cxlf_seen {
  * @own:	this host's directory
  * @refs:	this host's reference table
  * @seen:	signs of life of the others
+ * @ran:	under TCG: for each extent the checkpoint that this host has used
+ *		it for; else NULL
+ * @nr_ran:	how many
  * @handles:	struct cxlfork_ckpt that exist
  * @idle:	woken when @handles gets zero
  * @beat:	heartbeat and upkeep, once a second
@@ -157,6 +160,8 @@ struct cxlf_dev {
 	struct cxlf_entry	own[CXLFORK_MAX_CKPTS];
 	u64			refs[CXLFORK_MAX_SLOTS][CXLFORK_MAX_CKPTS];
 	struct cxlf_seen	seen[CXLFORK_MAX_SLOTS];
+	u64			*ran;
+	u32			nr_ran;
 	atomic_t		handles;
 	wait_queue_head_t	idle;
 	struct delayed_work	beat;
@@ -249,6 +254,10 @@ void cxlf_hosts_look(struct cxlf_dev *cd);
 int cxlf_host_info(struct cxlf_dev *cd, struct cxlfork_host_info *info);
 
 /* extent.c */
+typedef void (*cxlf_word_fn)(struct cxlf_dev *cd, u32 extent, u64 word,
+			     void *arg);
+int cxlf_etable_walk(struct cxlf_dev *cd, u32 from, u32 to, cxlf_word_fn fn,
+		     void *arg);
 u32 cxlf_share_words(const struct cxlf_geo *geo);
 int cxlf_extents_count(struct cxlf_dev *cd, u32 *total, u32 *ours);
 int cxlf_extents_claim(struct cxlf_dev *cd, u64 id, u32 nr, u32 *extents,
@@ -286,6 +295,12 @@ int cxlf_remove(struct cxlf_dev *cd, u64 id);
 
 /* list.c */
 int cxlf_list(struct cxlf_dev *cd, struct cxlfork_ckpt_info *info);
+
+/* tcg.c */
+int cxlf_tcg_attach(struct cxlf_dev *cd);
+void cxlf_tcg_free(struct cxlf_dev *cd);
+void cxlf_tcg_wrote(struct cxlf_dev *cd, const struct cxlfork_ckpt *ckpt);
+int cxlf_tcg_reload(struct cxlf_dev *cd, u64 id);
 
 /* attach.c */
 void cxlf_geo_set(struct cxlf_dev *cd, const struct cxlf_geo *geo);

@@ -246,6 +246,7 @@ static void __exit cxlf_exit(void)
 	cxlf_dax_exit();
 	unregister_reboot_notifier(&cxlf_reboot_nb);
 	cxlf_cdev_exit();
+	cxlf_tcg_free(&cxlf_dev);
 }
 module_exit(cxlf_exit);
 

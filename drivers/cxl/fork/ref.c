@@ -132,6 +132,8 @@ static int cxlf_get_locked(struct cxlf_dev *cd, struct cxlfork_ckpt *ckpt,
 	/* The reference is up; if it isn't RETIRING now, the owner sees it. */
 	mb();
 	err = cxlf_get_checked(cd, ckpt, slot, idx, gen);
+	if (!err)
+		err = cxlf_tcg_reload(cd, ckpt->id);
 	if (err)
 		cxlf_ref_lower(cd, slot, idx);
 	return err;
