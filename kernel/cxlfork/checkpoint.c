@@ -135,7 +135,6 @@ static u64 cxlfork_plan_layout(struct cxlfork_writer *w)
 		struct cxlfork_section *s = &image->sections[i];
 
 		s->offset = cpu_to_le64(offset);
-		s->length = cpu_to_le64(w->snap->sec[i].len);
 		s->entry_size = cpu_to_le32(cxlfork_entry_size[i]);
 		offset += ALIGN(w->snap->sec[i].len, 8);
 	}
@@ -220,35 +219,53 @@ static int cxlfork_write_part(struct cxlfork_writer *w, const struct cxlfork_vma
 	return ret;
 }
 
-/* All leaves and their pages. */
+/* The pages of leaf @i, and its table as number @out; returns the pages. */
+static int cxlfork_write_leaf(struct cxlfork_writer *w, u32 i, u32 *first, u32 out)
+{
+	unsigned long addr = le64_to_cpu(w->leaves[i].addr);
+	int ret = 0, nr;
+	u32 v, j;
+
+	memset(w->table, 0, PAGE_SIZE);
+	while (le64_to_cpu(w->vmas[*first].end) <= addr)
+		(*first)++;
+	for (v = *first; v < w->nr_vmas && !ret; v++) {
+		if (le64_to_cpu(w->vmas[v].start) >= addr + PMD_SIZE)
+			break;
+		if (cxlfork_vma_has_pages(le32_to_cpu(w->vmas[v].flags)))
+			ret = cxlfork_write_part(w, &w->vmas[v], addr);
+	}
+	nr = w->chunk->nr;
+	w->leaves[out] = w->leaves[i];
+	w->leaves[out].nr_pages = cpu_to_le32(nr);
+	for (j = 0; j < ARRAY_SIZE(w->dirty[out]); j++)
+		w->dirty[out][j] = cpu_to_le64(w->chunk->dirty[j]);
+	cxlfork_chunk_release(w->chunk);
+	if (!ret && nr)
+		cxlfork_write(w->ckpt, le64_to_cpu(w->image->leaves_off) + out * PAGE_SIZE,
+			      w->table, PAGE_SIZE);
+	return ret ?: nr;
+}
+
+/* All leaves.  Clean file pages may have gone since: an empty leaf is left out. */
 static int cxlfork_write_leaves(struct cxlfork_writer *w)
 {
-	u32 i, first = 0, v, j;
-	int ret = 0;
+	u32 i, first = 0, out = 0;
 
-	for (i = 0; i < w->nr_leaves && !ret; i++) {
-		unsigned long addr = le64_to_cpu(w->leaves[i].addr);
+	for (i = 0; i < w->nr_leaves; i++) {
+		int ret = cxlfork_write_leaf(w, i, &first, out);
 
-		memset(w->table, 0, PAGE_SIZE);
-		while (le64_to_cpu(w->vmas[first].end) <= addr)
-			first++;
-		for (v = first; v < w->nr_vmas && !ret; v++) {
-			if (le64_to_cpu(w->vmas[v].start) >= addr + PMD_SIZE)
-				break;
-			if (cxlfork_vma_has_pages(le32_to_cpu(w->vmas[v].flags)))
-				ret = cxlfork_write_part(w, &w->vmas[v], addr);
-		}
-		w->leaves[i].nr_pages = cpu_to_le32(w->chunk->nr);
-		for (j = 0; j < ARRAY_SIZE(w->dirty[i]); j++)
-			w->dirty[i][j] = cpu_to_le64(w->chunk->dirty[j]);
-		cxlfork_chunk_release(w->chunk);
-		cxlfork_write(w->ckpt, le64_to_cpu(w->image->leaves_off) + i * PAGE_SIZE,
-			      w->table, PAGE_SIZE);
+		if (ret < 0)
+			return ret;
+		out += ret > 0;
 		if (fatal_signal_pending(current))
-			ret = -EINTR;
+			return -EINTR;
 		cond_resched();
 	}
-	return ret;
+	w->nr_leaves = out;
+	w->snap->sec[CXLFORK_SEC_LEAVES].len = out * sizeof(*w->leaves);
+	w->snap->sec[CXLFORK_SEC_DIRTY].len = out * sizeof(*w->dirty);
+	return 0;
 }
 
 /* Sections, table of extents, header. */
@@ -272,6 +289,7 @@ static int cxlfork_write_state(struct cxlfork_writer *w)
 	for (i = 0; i < CXLFORK_NR_SECTIONS; i++) {
 		const struct cxlfork_buf *buf = &w->snap->sec[i];
 
+		image->sections[i].length = cpu_to_le64(buf->len);
 		image->sections[i].crc = cpu_to_le32(cxlfork_crc(buf->data, buf->len));
 		cxlfork_write(ckpt, le64_to_cpu(image->sections[i].offset), buf->data, buf->len);
 	}

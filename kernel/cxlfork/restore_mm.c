@@ -210,8 +210,6 @@ static int cxlfork_map_leaves(struct cxlfork_restore *r)
 	for (i = 0; i < t->nr_leaves; i++) {
 		struct cxlfork_template_leaf *leaf = &t->leaves[i];
 
-		if (!leaf->nr_pages)
-			continue;
 		ret = cxlfork_template_leaf(t, i, &r->log);
 		if (!ret)
 			ret = cxlfork_prepare_anon(r, leaf);
@@ -259,10 +257,16 @@ static int cxlfork_fill_mm(struct cxlfork_restore *r)
 	ret = cxlfork_mm_init(r->mm, t);
 	for (i = 0; i < t->nr_vmas && !ret; i++)
 		ret = cxlfork_map_vma(r, &t->vmas[i]);
-	if (!ret)
-		ret = cxlfork_arch_restore_mm(r->mm, state);
-	if (!ret)
-		ret = cxlfork_map_leaves(r);
+	if (ret)
+		return ret;
+	ret = cxlfork_arch_restore_mm(r->mm, state);
+	if (ret) {
+		cxlfork_report(&r->log, CXLFORK_REASON_IMAGE, -1, le64_to_cpu(state->vdso), 0,
+			       -ret, "the vDSO can't be mapped at %#llx (error %d)",
+			       le64_to_cpu(state->vdso), -ret);
+		return ret;
+	}
+	ret = cxlfork_map_leaves(r);
 	if (!ret)
 		cxlfork_set_mm_fields(r->mm, state);
 	return ret;

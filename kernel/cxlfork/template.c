@@ -100,6 +100,8 @@ static int cxlfork_read_header(struct cxlfork_template *t, struct cxlfork_log *l
 		return cxlfork_damaged(log, "its header's checksum is wrong");
 	if (le64_to_cpu(image->id) != ckpt->id)
 		return cxlfork_damaged(log, "its header belongs to another checkpoint");
+	if (!IS_ALIGNED(le64_to_cpu(image->phys_base), CXLFORK_EXTENT_SIZE))
+		return cxlfork_damaged(log, "its physical base is no possible one");
 	if (cxlfork_image_bytes(t) != ckpt->bytes)
 		return cxlfork_damaged(log, "header and directory differ in its size");
 	return cxlfork_arch_compatible(image, log);
@@ -378,6 +380,10 @@ struct cxlfork_template *cxlfork_template_open(struct cxlfork_pool *pool, u64 id
 					 "there is no live checkpoint %#llx", id);
 		else if (PTR_ERR(ckpt) == -EUCLEAN)
 			cxlfork_damaged(log, "its directory entry makes no sense");
+		else
+			cxlfork_obstacle(log, CXLFORK_REASON_POOL,
+					 "the pool can't give checkpoint %#llx (error %ld)",
+					 id, -PTR_ERR(ckpt));
 	} else {
 		t = cxlfork_template_use(ckpt, log);
 	}

@@ -114,6 +114,7 @@ static int cxlfork_check_vmas(struct cxlfork_template *t, struct cxlfork_log *lo
 static int cxlfork_check_leaves(struct cxlfork_template *t, struct cxlfork_log *log)
 {
 	const struct cxlfork_leaf *raw = t->sec[CXLFORK_SEC_LEAVES].data;
+	u64 pages = le64_to_cpu(t->image->nr_pages);
 	unsigned long floor = 0;
 	u32 i, v = 0;
 
@@ -136,11 +137,13 @@ static int cxlfork_check_leaves(struct cxlfork_template *t, struct cxlfork_log *
 		leaf->nr_pages = le32_to_cpu(raw[i].nr_pages);
 		leaf->whole = cxlfork_vma_has_pages(t->vmas[v].flags) &&
 			      t->vmas[v].start <= addr && t->vmas[v].end - addr >= PMD_SIZE;
-		if (leaf->nr_pages > CXLFORK_LEAF_ENTRIES)
-			return cxlfork_bad(log, "a leaf has too many pages", addr);
+		if (!leaf->nr_pages || leaf->nr_pages > CXLFORK_LEAF_ENTRIES ||
+		    leaf->nr_pages > pages)
+			return cxlfork_bad(log, "a leaf has no or too many pages", addr);
+		pages -= leaf->nr_pages;
 		floor = addr + PMD_SIZE;
 	}
-	return 0;
+	return pages ? cxlfork_bad(log, "pages below no leaf", pages) : 0;
 }
 
 static int cxlfork_check_files(struct cxlfork_template *t, struct cxlfork_log *log)
