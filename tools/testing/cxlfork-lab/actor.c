@@ -91,7 +91,7 @@ static void map_file(const char *path)
 	size = PAGE;
 	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
 	close(fd);
-	say(fd >= 0 && memory != MAP_FAILED ? "mapped %.20s" : "failed", memory);
+	say(fd >= 0 && memory != MAP_FAILED ? "mapped %.18s" : "failed", memory);
 }
 
 static void show(const struct cxlfork_report *r, uint32_t nr)
@@ -211,7 +211,7 @@ static void obey(char *line)
 		fill(atoi(arg), LEAF);
 		say("touched");
 	} else if (!strcmp(line, "first"))
-		say("first %.20s", memory);
+		say("first %.18s", memory);
 	else if (!strcmp(line, "mapfile"))
 		map_file(arg);
 	else if (!strcmp(line, "checkpoint"))

@@ -129,6 +129,7 @@ act() {
 	local name=$1 node=$2 fd
 	shift 2
 	[ $# -gt 0 ] || set -- /share/actor
+	rm -f "$TMP/$name.in"
 	mkfifo "$TMP/$name.in"
 	: >"$TMP/$name.out"
 	(
@@ -156,7 +157,7 @@ ask() {
 # heard NAME: its next line.
 heard() {
 	local name=$1 i n=$((actor_said[$1] + 1))
-	for ((i = 0; i < ${SCENARIO_PATIENCE:-600}; i++)); do
+	for ((i = 0; i < ${SCENARIO_PATIENCE:-3000}; i++)); do
 		if [ "$(wc -l <"$TMP/$name.out")" -ge "$n" ]; then
 			break
 		fi
@@ -166,7 +167,7 @@ heard() {
 			answer=
 			return 1
 		}
-		sleep 0.05
+		sleep 0.02
 	done
 	actor_said[$name]=$n
 	answer=$(sed -n "${n}p" "$TMP/$name.out")

@@ -1,0 +1,367 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# usage: run-tests.sh [--kernel default|debug] [--list] [--one-at-a-time] [PATTERN...]
+#
+# Runs the tests, or those with a name that matches a pattern (of the shell's;
+# --list prints the names): unit tests of the tools on this machine, then in
+# emulated hosts the kselftests and the scenarios, on the default and the debug
+# kernel. A test fails too where a kernel complained, where the pool is not clean
+# afterwards or extents are missing. TAP and consoles are kept in build/test.
+# Last line: N passed, N failed, N skipped. Wants what 'make lab-ready' and
+# 'make kernel CONFIG=debug' make.
+set -uo pipefail
+here=$(dirname -- "$(readlink -f -- "$0")")
+. "$here/../../../qemu-configs/lib.sh"
+
+lab=$CONFIGS/lab
+cxlfork=$BUILD/tools/opt/cxlfork/bin/cxlfork
+selftests=$REPO/tools/testing/selftests/cxlfork
+
+# KERNEL LAB TEST, in order; one boot for all neighbours of a kernel and a lab.
+# The labs: equal and unequal hosts, and bare ones without a pool.
+plan="
+host    -       unit
+host    -       kselftest-in-tree
+default equal   kselftest
+default equal   share-equal
+default equal   delete
+default equal   damage
+default equal   file-changed
+default equal   pool-full
+default equal   restore-speed
+default equal   publisher-dies
+default equal   mixed
+default unequal share-unequal
+default unequal publisher-dies
+default bare    format-refusals
+debug   equal   kselftest
+debug   equal   share-equal
+debug   equal   delete
+debug   equal   damage
+debug   equal   file-changed
+debug   equal   publisher-dies
+debug   unequal share-unequal
+"
+
+# What a kernel must not say.
+complaints='WARNING: |BUG: |kernel BUG|Oops|general protection fault|KASAN|UBSAN|unable to handle|Bad page|Bad rss'
+complaints+='|possible (circular|recursive|irq|deadlock)|INFO: (possible|task|inconsistent|suspicious|trying|lockdep).*'
+complaints+='|suspicious RCU|rcu_[a-z]* (detected|self-detected)|new suspected memory leaks|page_table_check'
+complaints+='|refcount_t:|list_(add|del) corruption|sleeping function called|scheduling while atomic|soft lockup|Kernel panic'
+
+kernels='host default debug'
+list=
+serial=
+while [ $# -gt 0 ]; do
+	case $1 in
+	-h | --help) usage_and_exit "$0" ;;
+	--kernel)
+		kernels=${2:?}
+		shift
+		;;
+	--list) list=1 ;;
+	--one-at-a-time) serial=1 ;;
+	-*) usage_and_exit "$0" 2 >&2 ;;
+	*) break ;;
+	esac
+	shift
+done
+patterns=("$@")
+
+wanted() { # KERNEL LAB TEST
+	local p
+	[[ " $kernels " == *" $1 "* ]] || return
+	[ ${#patterns[@]} -gt 0 ] || return 0
+	for p in "${patterns[@]}"; do
+		# shellcheck disable=SC2053 # patterns
+		[[ $3 == $p || $1-$2-$3 == $p ]] && return 0
+	done
+	return 1
+}
+
+todo=$(while read -r k l t; do
+	[ -z "$k" ] || ! wanted "$k" "$l" "$t" || echo "$k $l $t"
+done <<<"$plan")
+[ -n "$todo" ] || die "no test is called ${patterns[*]} (--list names them)"
+if [ -n "$list" ]; then
+	tr ' ' '-' <<<"$todo"
+	exit
+fi
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/cxlfork-tests.XXXXXX")
+out=$BUILD/test
+mkdir -p "$out"
+# two runs in one checkout: the later one's results are kept
+exec 9>"$BUILD/test.lock"
+flock -n 9 || out=$(mktemp -d "$BUILD/test-XXXXXX")
+rm -rf -- "${out:?}"/*
+began=$SECONDS
+jobs=()
+
+finish() {
+	local status=$? d j
+	trap '' INT TERM HUP
+	for j in "${jobs[@]}"; do
+		kill "$j" 2>/dev/null && wait "$j"
+	done
+	for d in "$work"/lab-*/; do
+		[ ! -e "$d/lab.json" ] || LAB_DIR=$d "$lab" down >/dev/null 2>&1
+	done
+	rm -rf -- "$work"
+	exit "$status"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
+
+# --- results: out/KERNEL-LAB-TEST.tap; the lines are counted at the end
+
+tap=
+point() { # STATUS NAME [DETAIL]
+	if [ "$1" = 0 ]; then
+		echo "ok - $2"
+	else
+		echo "not ok - $2"
+		[ -z "${3:-}" ] || sed 's/^/# /' <<<"$3"
+	fi >>"$tap"
+}
+
+# counts FILE...: passed failed skipped
+counts() {
+	awk '/^ *ok / { if (toupper($0) ~ /# SKIP/) s++; else p++ }
+	     /^ *not ok / { f++ }
+	     END { printf "%d %d %d\n", p, f, s }' "$@"
+}
+
+told() { # NAME SECONDS: one line about a test that is over
+	local p f s
+	read -r p f s < <(counts "$tap")
+	if [ "$f" = 0 ]; then
+		say "$(printf '%4d s  %-34s %4d passed%s, %d s' $((SECONDS - began)) "$1" "$p" \
+			"$([ "$s" = 0 ] || echo ", $s skipped")" "$2")"
+	else
+		say "$(printf '%4d s  %-34s %4d passed, %d FAILED: %s' $((SECONDS - began)) "$1" "$p" "$f" "$tap")"
+		grep -A4 '^ *not ok' "$tap" | head -n 24 | sed 's/^/            /' >&2
+	fi
+}
+
+# --- on this machine
+
+unit() {
+	make -C "$REPO/tools" check >>"$tap" 2>&1
+	point $? 'make -C tools check'
+}
+
+# The directory is one of the kernel's selftests, built by its rules.
+kselftest-in-tree() {
+	local tree headers=$work/headers
+	tree=$("$CONFIGS/kernel" --tree)
+	[ -e "$tree/tools/testing/selftests/cxlfork/Makefile" ] || {
+		point 1 'selftests/cxlfork is laid over the kernel tree' "$tree"
+		return
+	}
+	cmp -s "$selftests/Makefile" "$tree/tools/testing/selftests/cxlfork/Makefile"
+	point $? 'selftests/cxlfork is laid over the kernel tree'
+	# what "make headers" makes, of the two files that matter
+	mkdir -p "$headers/linux"
+	cp "$tree"/include/uapi/linux/cxlfork*.h "$headers/linux"
+	make -C "$tree/tools/testing/selftests" -s TARGETS=cxlfork OUTPUT="$work/kselftest" \
+		KHDR_INCLUDES="-isystem $headers" >"$work/kselftest.log" 2>&1
+	point $? 'make -C tools/testing/selftests TARGETS=cxlfork' "$(tail -n 5 "$work/kselftest.log")"
+	make -C "$tree/tools/testing/selftests" -s TARGETS=cxlfork OUTPUT="$work/kselftest" \
+		KHDR_INCLUDES="-isystem $headers" INSTALL_PATH="$work/installed" install \
+		>"$work/kselftest.log" 2>&1
+	point $? 'make install: for run_kselftest.sh' "$(tail -n 5 "$work/kselftest.log")"
+	[ "$(grep -c '^cxlfork:' "$work/installed/kselftest-list.txt")" = "$(ls "$selftests"/*_test.c | grep -vc cxlfork_test.c)" ]
+	point $? 'all programs are in its list' "$(cat "$work/installed/kselftest-list.txt" 2>&1)"
+}
+
+# What goes into the guests: built once.
+programs() {
+	local tree
+	tree=$("$CONFIGS/kernel-tree" --pristine)
+	make -s -C "$selftests" KSELFTEST="$tree/tools/testing/selftests" OUTPUT="$work/guest/kselftest" &&
+		gcc -std=gnu11 -O2 -D_GNU_SOURCE -I"$REPO/include/uapi" "$here/actor.c" -o "$work/guest/actor"
+}
+
+# --- in a lab
+
+on() {
+	local node=$1
+	shift
+	"$lab" exec -n --timeout "${TEST_TIMEOUT:-600}" "$node" -- "$@"
+}
+
+kselftest() {
+	local t
+	on node0 sh -c 'mkdir -p /root/kselftest && cp -p /share/kselftest/* /root/kselftest/'
+	while IFS=: read -r _ t; do
+		echo "# --- $t" >>"$tap"
+		on node0 sh -c "cd /root/kselftest && exec ./$t" </dev/null >"$work/$label.one" 2>&1
+		point $? "$t: exit status"
+		sed "s/^\( *ok \| *not ok \)\(.*\)/\1$t: \2/" "$work/$label.one" >>"$tap"
+		grep -q '^# Totals:' "$work/$label.one"
+		point $? "$t: came to its end"
+	done <"$work/guest/kselftest/kselftest-list.txt"
+}
+
+scenario() {
+	SCENARIO_MB=$mb SCENARIO_EVERY=$every timeout 900 "$here/scenarios/$1" >>"$tap" 2>&1
+	point $? "$1: came to its end"
+	grep -q '^1\.\.[1-9]' "$tap"
+	point $? "$1: has a plan"
+}
+
+consoles() {
+	local node
+	for node in node0 node1; do
+		"$lab" console "$node" >"$work/$label.$node" 2>/dev/null || continue
+		cp "$work/$label.$node" "$out/$label.$node.console"
+		tail -n +$((${seen[$node]:-0} + 1)) "$work/$label.$node" >"$work/$label.new"
+		seen[$node]=$(wc -l <"$work/$label.$node")
+		! grep -q -E "$complaints" "$work/$label.new"
+		point $? "$1: $node's kernel has not complained" \
+			"$(grep -E -m 3 -A 25 "$complaints" "$work/$label.new" | head -n 60)"
+	done
+}
+
+free_now() {
+	on node1 cxlfork pool status --json 2>/dev/null |
+		python3 -I -c 'import json, sys; print(json.load(sys.stdin)["free_extents"])' 2>/dev/null
+}
+
+after() { # TEST: what holds after each
+	local said now i
+	consoles "$1"
+	for ((i = 0; i < 20; i++)); do
+		now=$(free_now)
+		[ "$now" != "$free" ] || break
+		sleep 0.5
+	done
+	[ -n "$now" ] && [ "$now" = "$free" ]
+	point $? "$1: as many extents are free as before" "$now, not $free"
+	said=$("$cxlfork" pool fsck --file "$backing" 2>&1)
+	point $? "$1: cxlfork pool fsck" "$said"
+}
+
+memory_leaks() { # on the debug kernel: objects that nobody points to
+	local node
+	for node in node0 node1; do
+		on "$node" sh -c 'f=/sys/kernel/debug/kmemleak; mountpoint -q /sys/kernel/debug ||
+			mount -t debugfs none /sys/kernel/debug; [ -e $f ] || exit 3
+			echo scan >$f; sleep 6; echo scan >$f; cat $f' >"$work/$label.leaks" 2>&1
+		case $? in
+		0) [ ! -s "$work/$label.leaks" ] ;;
+		*) false ;;
+		esac
+		point $? "kmemleak: nothing on $node" "$(head -n 60 "$work/$label.leaks")"
+	done
+}
+
+# run_lab KERNEL LAB TEST...
+run_lab() {
+	local kernel=$1 which=$2 label=$1-$2 t t0 mb=16 every=1 free backing mem=1G
+	declare -A seen=()
+	shift 2
+	export LAB_DIR=$work/lab-$label
+	tap=$out/$label.tap
+	: >"$tap"
+	[ "$kernel" = default ] || mb=8 every=11
+	[ "$which" != unequal ] || mem=1G,1536M
+	mkdir -p "$LAB_DIR/share"
+	cp -rp "$work/guest/." "$LAB_DIR/share/"
+	t0=$SECONDS
+	"$lab" up --nodes 2 --mem "$mem" --cxl 1G --kernel "$kernel" >"$work/$label.up" 2>&1 &&
+		{ [ "$which" = bare ] || "$here/setup-pool" node0 node1 >>"$work/$label.up" 2>&1; }
+	point $? "$label: two hosts and a pool" "$(cat "$work/$label.up")"
+	if grep -q '^not ok' "$tap"; then
+		told "$label" $((SECONDS - t0))
+		"$lab" down >/dev/null 2>&1
+		return
+	fi
+	backing=$("$lab" status --json | python3 -I -c 'import json, sys; print(json.load(sys.stdin)["cxl"]["path"])')
+	free=$([ "$which" = bare ] || free_now)
+	consoles "$label: boot"
+	told "$label" $((SECONDS - t0))
+	for t; do
+		t0=$SECONDS
+		tap=$out/$label-$t.tap
+		: >"$tap"
+		if [ "$t" = kselftest ]; then
+			kselftest
+		else
+			scenario "$t"
+		fi
+		if [ "$which" = bare ]; then
+			consoles "$t"
+		else
+			after "$t"
+		fi
+		told "$label-$t" $((SECONDS - t0))
+	done
+	if [ "$kernel" = debug ]; then
+		t0=$SECONDS
+		tap=$out/$label-kmemleak.tap
+		: >"$tap"
+		memory_leaks
+		consoles kmemleak
+		told "$label-kmemleak" $((SECONDS - t0))
+	fi
+	"$lab" down >/dev/null 2>&1
+}
+
+# run_kernel KERNEL: lab by lab, in the order of the plan
+run_kernel() {
+	local which tests
+	trap - EXIT INT TERM HUP
+	for which in $(awk -v k="$1" '$1 == k { print $2 }' <<<"$todo" | uniq); do
+		mapfile -t tests < <(awk -v k="$1" -v l="$which" '$1 == k && $2 == l { print $3 }' <<<"$todo")
+		run_lab "$1" "$which" "${tests[@]}"
+	done
+}
+
+for t in $(awk '$1 == "host" { print $3 }' <<<"$todo"); do
+	t0=$SECONDS
+	tap=$out/host-$t.tap
+	: >"$tap"
+	"$t"
+	told "host-$t" $((SECONDS - t0))
+done
+if grep -q -v '^host' <<<"$todo"; then
+	tap=$out/programs.tap
+	programs >"$work/programs.log" 2>&1
+	point $? 'the programs of the guests are built' "$(tail -n 20 "$work/programs.log")"
+	told programs 0
+	# the two kernels side by side: each waits a good deal
+	for k in default debug; do
+		grep -q "^$k " <<<"$todo" || continue
+		run_kernel "$k" &
+		jobs+=($!)
+		[ -z "$serial" ] || wait "$!"
+	done
+	for j in "${jobs[@]}"; do
+		wait "$j"
+	done
+	jobs=()
+fi
+
+# A test that left no result is one that failed.
+lost=0
+while read -r k l t; do
+	name=$k-$l-$t
+	[ "$k" != host ] || name=$k-$t
+	grep -q -E '^ *(not )?ok ' "$out/$name.tap" 2>/dev/null || {
+		say "       $name: no result"
+		lost=$((lost + 1))
+	}
+done <<<"$todo"
+read -r passed failed skipped < <(counts "$out"/*.tap)
+failed=$((failed + lost))
+if [ "$skipped" != 0 ]; then
+	say 'skipped:'
+	grep -h -i '^ *ok .*# SKIP' "$out"/*.tap | sed 's/^ *ok [0-9]* */    /' | sort | uniq -c >&2
+fi
+say "$((SECONDS - began)) s; results and consoles: $out"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]
