@@ -11,9 +11,12 @@
 #define _LINUX_CXLFORK_H
 
 #include <linux/completion.h>
+#include <linux/fs.h>
 #include <linux/mutex.h>
 #include <linux/path.h>
+#include <linux/rcupdate.h>
 #include <linux/refcount.h>
+#include <linux/sched.h>
 #include <linux/mm_types.h>
 #include <linux/types.h>
 #include <uapi/linux/cxlfork.h>
@@ -21,7 +24,6 @@
 
 struct dev_pagemap;
 struct file;
-struct file_operations;
 struct module;
 struct cxlfork_pool;
 
@@ -312,6 +314,12 @@ static inline bool cxlfork_vma_has_pages(u32 flags)
 	return (flags & CXLFORK_VMA_MAYWRITE) &&
 	       !(flags & (CXLFORK_VMA_MAYSHARE | CXLFORK_VMA_WIPEONFORK |
 			  CXLFORK_VMA_DROPPABLE));
+}
+
+/* current's own: nobody else replaces it. */
+static inline struct sighand_struct *cxlfork_sighand(void)
+{
+	return rcu_dereference_protected(current->sighand, true);
 }
 
 vm_flags_t cxlfork_vm_flags(u32 flags, u32 pkey);

@@ -310,12 +310,12 @@ static int cxlfork_write_image(struct cxlfork_snapshot *snap, u64 *id)
 		.snap = snap,
 		.vmas = snap->sec[CXLFORK_SEC_VMAS].data,
 		.nr_vmas = snap->sec[CXLFORK_SEC_VMAS].len / sizeof(struct cxlfork_vma),
-		.image = kzalloc(sizeof(struct cxlfork_image), GFP_KERNEL),
-		.chunk = kzalloc(sizeof(struct cxlfork_chunk), GFP_KERNEL),
-		.table = kzalloc(PAGE_SIZE, GFP_KERNEL),
 	};
 	int ret = -ENOMEM;
 
+	w.image = kzalloc(sizeof(*w.image), GFP_KERNEL);
+	w.chunk = kzalloc(sizeof(*w.chunk), GFP_KERNEL);
+	w.table = kzalloc(PAGE_SIZE, GFP_KERNEL);
 	if (!w.image || !w.chunk || !w.table)
 		goto out;
 	/* One hold of the mmap lock, so that what is planned is what is there. */

@@ -102,8 +102,8 @@ EXPORT_SYMBOL_NS_GPL(cxlfork_guard, CXLFORK);
 struct cxlfork_pool *cxlfork_pool_get(int fd)
 {
 	struct cxlfork_pool *pool;
-	CLASS(fd, f)(fd);
 
+	CLASS(fd, f)(fd);
 	if (fd_empty(f))
 		return ERR_PTR(-EBADF);
 	mutex_lock(&cxlfork_pool_lock);

@@ -27,7 +27,7 @@
 static int cxlfork_check_ghost(struct cxlfork_restore *r)
 {
 	if (!thread_group_empty(current) || !thread_group_leader(current) ||
-	    refcount_read(&current->sighand->count) != 1) {
+	    refcount_read(&cxlfork_sighand()->count) != 1) {
 		cxlfork_obstacle(&r->log, CXLFORK_REASON_GHOST,
 				 "the caller has threads or shares its signal handlers");
 		return -EBUSY;
@@ -104,9 +104,9 @@ static void cxlfork_set_signals(const struct cxlfork_template *t)
 	sigset_t mask = { .sig[0] = le64_to_cpu(task->sigmask) };
 	int i;
 
-	spin_lock_irq(&current->sighand->siglock);
+	spin_lock_irq(&cxlfork_sighand()->siglock);
 	for (i = 0; i < _NSIG; i++) {
-		struct sigaction *sa = &current->sighand->action[i].sa;
+		struct sigaction *sa = &cxlfork_sighand()->action[i].sa;
 
 		if (sig_kernel_only(i + 1))
 			continue;
@@ -116,7 +116,7 @@ static void cxlfork_set_signals(const struct cxlfork_template *t)
 		sa->sa_mask.sig[0] = le64_to_cpu(in[i].mask) &
 				     ~(sigmask(SIGKILL) | sigmask(SIGSTOP));
 	}
-	spin_unlock_irq(&current->sighand->siglock);
+	spin_unlock_irq(&cxlfork_sighand()->siglock);
 	clear_restore_sigmask();
 	set_current_blocked(&mask);
 

@@ -17,10 +17,10 @@
 #include <linux/security.h>
 #include <linux/slab.h>
 
-static int cxlfork_file_obstacle(struct cxlfork_restore *r, u32 reason,
-				 const char *path, const char *why, int ret)
+static int cxlfork_file_obstacle(struct cxlfork_restore *r, const char *path,
+				 const char *why, int ret)
 {
-	cxlfork_report(&r->log, reason, -1, 0, 0, -ret, "%s: %s", path, why);
+	cxlfork_report(&r->log, CXLFORK_REASON_FILE, -1, 0, 0, -ret, "%s: %s", path, why);
 	return ret;
 }
 
@@ -36,19 +36,20 @@ static int cxlfork_open_mapped(struct cxlfork_restore *r, u32 i)
 
 	file = cxlfork_open(path, O_RDONLY | O_LARGEFILE, 0);
 	if (IS_ERR(file)) {
-		cxlfork_report(&r->log, PTR_ERR(file) == -ESTALE ?
-			       CXLFORK_REASON_FILE_CHANGED : CXLFORK_REASON_FILE, -1, 0, 0, -PTR_ERR(file),
+		u32 reason = PTR_ERR(file) == -ESTALE ?
+				CXLFORK_REASON_FILE_CHANGED : CXLFORK_REASON_FILE;
+
+		cxlfork_report(&r->log, reason, -1, 0, 0, -PTR_ERR(file),
 			       "%s can't be opened on this host (error %ld)",
 			       path, -PTR_ERR(file));
 		return PTR_ERR(file);
 	}
 	r->files[i] = file;
 	if (!S_ISREG(file_inode(file)->i_mode) || !file->f_op->mmap)
-		return cxlfork_file_obstacle(r, CXLFORK_REASON_FILE, path,
-					     "not a file that can be mapped", -EACCES);
+		return cxlfork_file_obstacle(r, path, "not a file that can be mapped", -EACCES);
 	ret = cxlfork_file_identity(file, &is);
 	if (ret)
-		return cxlfork_file_obstacle(r, CXLFORK_REASON_FILE, path, "can't be read", ret);
+		return cxlfork_file_obstacle(r, path, "can't be read", ret);
 	differs = cxlfork_file_differs(was, &is);
 	if (differs) {
 		cxlfork_report(&r->log, CXLFORK_REASON_FILE_CHANGED, -1, 0, 0, 0,

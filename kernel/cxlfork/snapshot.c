@@ -180,10 +180,10 @@ static int cxlfork_pending_signal(void)
 {
 	sigset_t set;
 
-	spin_lock_irq(&current->sighand->siglock);
+	spin_lock_irq(&cxlfork_sighand()->siglock);
 	sigorsets(&set, &current->pending.signal, &current->signal->shared_pending.signal);
 	sigandsets(&set, &set, &current->blocked);
-	spin_unlock_irq(&current->sighand->siglock);
+	spin_unlock_irq(&cxlfork_sighand()->siglock);
 	return set.sig[0] ? __ffs(set.sig[0]) + 1 : 0;
 }
 
@@ -191,7 +191,6 @@ static void cxlfork_check_task(struct cxlfork_request *req)
 {
 	struct cxlfork_log *log = &req->log;
 	int sig = cxlfork_pending_signal();
-
 
 	if (!thread_group_empty(current))
 		cxlfork_report(log, CXLFORK_REASON_THREADS, -1, 0, 0, get_nr_threads(current),
@@ -215,7 +214,8 @@ static void cxlfork_check_task(struct cxlfork_request *req)
 		cxlfork_obstacle(log, CXLFORK_REASON_TASK_STATE, "uprobes are set");
 #ifdef CONFIG_AIO
 	if (rcu_access_pointer(current->mm->ioctx_table))
-		cxlfork_obstacle(log, CXLFORK_REASON_TASK_STATE, "asynchronous I/O (io_setup) in use");
+		cxlfork_obstacle(log, CXLFORK_REASON_TASK_STATE,
+				 "asynchronous I/O (io_setup) in use");
 #endif
 	if (current->personality & ~(PER_LINUX | ADDR_NO_RANDOMIZE))
 		cxlfork_obstacle(log, CXLFORK_REASON_ARCH, "personality %#x", current->personality);
@@ -229,16 +229,16 @@ static int cxlfork_snapshot_sigactions(struct cxlfork_snapshot *snap)
 	out = cxlfork_buf_add(&snap->sec[CXLFORK_SEC_SIGACTIONS], _NSIG * sizeof(*out));
 	if (!out)
 		return -ENOMEM;
-	spin_lock_irq(&current->sighand->siglock);
+	spin_lock_irq(&cxlfork_sighand()->siglock);
 	for (i = 0; i < _NSIG; i++) {
-		const struct sigaction *sa = &current->sighand->action[i].sa;
+		const struct sigaction *sa = &cxlfork_sighand()->action[i].sa;
 
 		out[i].handler = cpu_to_le64((unsigned long)sa->sa_handler);
 		out[i].flags = cpu_to_le64(sa->sa_flags);
 		out[i].restorer = cpu_to_le64((unsigned long)sa->sa_restorer);
 		out[i].mask = cpu_to_le64(sa->sa_mask.sig[0]);
 	}
-	spin_unlock_irq(&current->sighand->siglock);
+	spin_unlock_irq(&cxlfork_sighand()->siglock);
 	return 0;
 }
 

@@ -73,7 +73,7 @@ static int cxlfork_check_vma(struct cxlfork_template *t, u32 i, unsigned long fl
 			return cxlfork_bad(log, "a file offset overflows", start);
 		if (flags & (CXLFORK_VMA_WIPEONFORK | CXLFORK_VMA_DROPPABLE |
 			     CXLFORK_VMA_GROWSDOWN))
-			return cxlfork_bad(log, "a file mapping has flags of anonymous ones", start);
+			return cxlfork_bad(log, "a file mapping has wrong flags", start);
 		if ((flags & CXLFORK_VMA_MAYSHARE) && (flags & CXLFORK_VMA_MAYWRITE))
 			return cxlfork_bad(log, "a shared mapping is writable", start);
 	}

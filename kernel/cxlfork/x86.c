@@ -3,20 +3,20 @@
  * x86-64: registers, extended state, segment bases, vDSO, protection keys.
  */
 #include <linux/buildid.h>
+#include <linux/cpufeature.h>
 #include <linux/cxlfork.h>
 #include <linux/elf.h>
 #include <linux/hw_breakpoint.h>
 #include <linux/mm.h>
+#include <linux/mmu_context.h>
 #include <linux/pkeys.h>
 #include <linux/ptrace.h>
 #include <linux/regset.h>
 #include <linux/sched/task_stack.h>
 #include <linux/utsname.h>
 #include <linux/vmalloc.h>
-#include <asm/cpufeature.h>
 #include <asm/fpu/api.h>
 #include <asm/fpu/xcr.h>
-#include <asm/mmu_context.h>
 #include <asm/prctl.h>
 #include <asm/proto.h>
 #include <asm/shstk.h>

@@ -81,6 +81,7 @@ static int cxlfork_collect_pmd(pmd_t *pmd, unsigned long addr,
 	c->count = 0;
 	ptl = pmd_trans_huge_lock(pmd, vma);
 	if (ptl) {
+		__acquire(ptl); /* sparse can't know that it is taken */
 		if (!pmd_present(*pmd)) {
 			for (; addr != end; addr += PAGE_SIZE, c->count++)
 				if (c->chunk)
@@ -100,6 +101,7 @@ static int cxlfork_collect_pmd(pmd_t *pmd, unsigned long addr,
 		walk->action = ACTION_AGAIN;
 		return 0;
 	}
+	__acquire(ptl);
 	for (pte = start; addr != end && !ret; pte++, addr += PAGE_SIZE)
 		ret = cxlfork_take_pte(c, vma, addr, ptep_get(pte));
 	pte_unmap_unlock(start, ptl);

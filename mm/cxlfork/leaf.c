@@ -22,7 +22,7 @@
 #include <asm/tlbflush.h>
 
 /* On as long as this host has a pool. */
-DEFINE_STATIC_KEY_FALSE(cxlfork_key);
+struct static_key_false cxlfork_key = STATIC_KEY_FALSE_INIT;
 EXPORT_SYMBOL_GPL(cxlfork_key);
 
 const char cxlfork_pgmap_owner;

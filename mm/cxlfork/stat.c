@@ -47,6 +47,7 @@ static int cxlfork_stat_pmd(pmd_t *pmd, unsigned long addr, unsigned long end,
 
 	ptl = pmd_trans_huge_lock(pmd, walk->vma);
 	if (ptl) {
+		__acquire(ptl); /* sparse can't know that it is taken */
 		if (pmd_present(*pmd) && !is_huge_zero_pmd(*pmd))
 			stat->pages_anon += (end - addr) >> PAGE_SHIFT;
 		spin_unlock(ptl);
@@ -57,6 +58,7 @@ static int cxlfork_stat_pmd(pmd_t *pmd, unsigned long addr, unsigned long end,
 		walk->action = ACTION_AGAIN;
 		return 0;
 	}
+	__acquire(ptl);
 	/* A table that several mappings use is counted with the first. */
 	if ((addr & PMD_MASK) != stat->counted) {
 		stat->counted = addr & PMD_MASK;
