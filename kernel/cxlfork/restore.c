@@ -19,10 +19,13 @@
 #include <linux/posix-timers.h>
 #include <linux/rseq.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/numa_balancing.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
+#include <linux/syscall_user_dispatch.h>
 #include <linux/uidgid.h>
+#include <linux/user_events.h>
 
 static int cxlfork_check_ghost(struct cxlfork_restore *r)
 {
@@ -158,6 +161,17 @@ static void cxlfork_set_task(struct cxlfork_restore *r)
 	cxlfork_arch_restore(task, r->pkru);
 }
 
+static void cxlfork_drop_timers(void)
+{
+#ifdef CONFIG_POSIX_TIMERS
+	spin_lock_irq(&cxlfork_sighand()->siglock);
+	posix_cpu_timers_exit(current);
+	spin_unlock_irq(&cxlfork_sighand()->siglock);
+	exit_itimers(current);
+	flush_itimer_signals();
+#endif
+}
+
 /* As exec does it: switch to the new address space, drop what hung on the old. */
 static int cxlfork_become(struct cxlfork_restore *r)
 {
@@ -172,10 +186,14 @@ static int cxlfork_become(struct cxlfork_restore *r)
 		return ret;
 	}
 	r->mm = NULL;
+	current->flags &= ~(PF_RANDOMIZE | PF_FORKNOEXEC);
+	clear_syscall_work_syscall_user_dispatch(current);
+	arch_setup_new_exec();
 	up_write(&current->signal->exec_update_lock);
 	sched_mm_cid_after_execve(current);
-	exit_itimers(current);
-	flush_itimer_signals();
+	user_events_execve(current);
+	task_numa_free(current, false);
+	cxlfork_drop_timers();
 	return 0;
 }
 
