@@ -12,8 +12,6 @@ help:
 	@echo 'make tools    build library, CLI, ghost and selftests for the guests'
 	@echo 'make demo     two hosts, one CXL memory: fork a Python function remotely'
 	@echo 'make test     every test; last line: N passed, N failed, N skipped'
-	@echo 'make stress   long and random tests'
-	@echo 'make bench    measure restore, fork and first answers'
 	@echo 'make series   the whole work as mailable patches, in build/series'
 	@echo 'make check    checkpatch, sparse and shellcheck on our files'
 	@echo 'make clean    remove what this checkout built (the shared cache stays)'
@@ -42,13 +40,6 @@ test: lab-ready
 	@$(Q)/kernel debug
 	@$(LAB)/run-tests.sh
 
-stress: lab-ready
-	@$(Q)/kernel debug
-	@$(LAB)/stress.sh
-
-bench: lab-ready
-	@$(LAB)/bench.sh
-
 series: setup
 	@$(Q)/series
 
@@ -58,5 +49,5 @@ check: setup
 clean:
 	@$(Q)/clean
 
-.PHONY: help setup kernel image tools lab-ready demo test stress bench series check clean
+.PHONY: help setup kernel image tools lab-ready demo test series check clean
 .NOTPARALLEL:
