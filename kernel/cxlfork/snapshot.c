@@ -8,6 +8,7 @@
  */
 #include <linux/cxlfork.h>
 #include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/fs_struct.h>
 #include <linux/mm.h>
 #include <linux/namei.h>
@@ -104,6 +105,25 @@ int cxlfork_snapshot_string(struct cxlfork_snapshot *snap, const char *s, __le32
 	return 0;
 }
 
+/*
+ * Does a name lead to a file?  That is asked with the kernel's credentials: the
+ * process has the file, though it may have dropped the right to go there again,
+ * and a ghost may have it.
+ */
+static bool cxlfork_leads_to(const char *name, const struct path *path)
+{
+	const struct cred *old = override_creds(&init_cred);
+	struct path found;
+	bool same = false;
+
+	if (!kern_path(name, 0, &found)) {
+		same = d_inode(found.dentry) == d_inode(path->dentry);
+		path_put(&found);
+	}
+	revert_creds(old);
+	return same;
+}
+
 /**
  * cxlfork_snapshot_path - keep the name of a file
  * @snap:	the snapshot
@@ -119,7 +139,6 @@ int cxlfork_snapshot_string(struct cxlfork_snapshot *snap, const char *s, __le32
 int cxlfork_snapshot_path(struct cxlfork_snapshot *snap, const struct path *path,
 			  __le32 *at)
 {
-	struct path found;
 	char *buf, *name;
 	int ret = -ENOENT;
 
@@ -130,11 +149,8 @@ int cxlfork_snapshot_path(struct cxlfork_snapshot *snap, const struct path *path
 	if (!buf)
 		return -ENOMEM;
 	name = d_path(path, buf, PATH_MAX);
-	if (!IS_ERR(name) && name[0] == '/' && !kern_path(name, 0, &found)) {
-		if (d_inode(found.dentry) == d_inode(path->dentry))
-			ret = cxlfork_snapshot_string(snap, name, at);
-		path_put(&found);
-	}
+	if (!IS_ERR(name) && name[0] == '/' && cxlfork_leads_to(name, path))
+		ret = cxlfork_snapshot_string(snap, name, at);
 	kfree(buf);
 	return ret;
 }
