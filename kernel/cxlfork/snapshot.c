@@ -10,6 +10,7 @@
 #include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/fs_struct.h>
+#include <linux/init_task.h>
 #include <linux/mm.h>
 #include <linux/namei.h>
 #include <linux/posix-timers.h>

@@ -94,6 +94,27 @@ static int cxlfork_snapshot_file(struct cxlfork_snapshot *snap, struct file *fil
 	return 0;
 }
 
+/* A mapped file that can't be named: each of its mappings is an obstacle. */
+static void cxlfork_file_obstacle(struct cxlfork_snapshot *snap, u32 file, struct file *f)
+{
+	const struct cxlfork_vma *v = snap->sec[CXLFORK_SEC_VMAS].data;
+	u32 nr = snap->sec[CXLFORK_SEC_VMAS].len / sizeof(*v), i;
+	bool mapped = false;
+
+	for (i = 0; i < nr; i++) {
+		if (le32_to_cpu(v[i].file) != file)
+			continue;
+		mapped = true;
+		cxlfork_report(&snap->req->log, CXLFORK_REASON_PATH, -1,
+			       le64_to_cpu(v[i].start), le64_to_cpu(v[i].end), 0,
+			       "mapping %llx-%llx: its file %pD has no path (deleted or out of reach)",
+			       le64_to_cpu(v[i].start), le64_to_cpu(v[i].end), f);
+	}
+	if (!mapped)
+		cxlfork_obstacle(&snap->req->log, CXLFORK_REASON_PATH,
+				 "the program %pD has no path (deleted or out of reach)", f);
+}
+
 /* Names and identities, without the mmap lock: file systems have locks of theirs. */
 static int cxlfork_snapshot_files(struct cxlfork_snapshot *snap)
 {
@@ -110,9 +131,7 @@ static int cxlfork_snapshot_files(struct cxlfork_snapshot *snap)
 		if (ret == -ENOMEM)
 			return ret;
 		if (ret)
-			cxlfork_obstacle(&snap->req->log, CXLFORK_REASON_PATH,
-					 "mapped file %pD has no path (deleted or out of reach)",
-					 files[i]);
+			cxlfork_file_obstacle(snap, i, files[i]);
 		out = cxlfork_buf_add(&snap->sec[CXLFORK_SEC_FILES], sizeof(*out));
 		if (!out)
 			return -ENOMEM;
