@@ -9,6 +9,7 @@
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/sched.h>
 #include <linux/set_memory.h>
 
 static DEFINE_MUTEX(cxlfork_pool_lock);
@@ -60,7 +61,8 @@ void cxlfork_unregister_pool(struct cxlfork_pool *pool)
 
 	if (!refcount_dec_and_test(&pool->users)) {
 		pr_notice("cxlfork: the pool is released when its last clone has ended\n");
-		wait_for_completion(&pool->idle);
+		/* Idle: it may well take days. */
+		wait_for_completion_state(&pool->idle, TASK_IDLE);
 	}
 	cxlfork_templates_drop(pool);
 	static_branch_dec(&cxlfork_key);

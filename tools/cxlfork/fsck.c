@@ -171,6 +171,7 @@ static void check_names(struct fsck *f, __u32 slot)
 		for (j = 0; j < i; j++) {
 			ckpt_take(&f->slots[slot], slot, j, &b);
 			if (b.state == CXLFORK_CKPT_LIVE &&
+			    ckpts[i].uid == ckpts[j].uid &&
 			    !memcmp(ckpts[i].name, ckpts[j].name,
 				    sizeof(ckpts[i].name)))
 				problem(f->findings, "0x%llx and 0x%llx have the same name",
