@@ -94,7 +94,9 @@ mkdir -p "$out"
 # two runs in one checkout: the later one's results are kept
 exec 9>"$BUILD/test.lock"
 flock -n 9 || out=$(mktemp -d "$BUILD/test-XXXXXX")
-rm -rf -- "${out:?}"/*
+rm -rf -- "${out:?}.old"
+mv -T -- "$out" "$out.old"
+mkdir "$out"
 began=$SECONDS
 jobs=()
 
@@ -142,7 +144,7 @@ told() { # NAME SECONDS: one line about a test that is over
 			"$([ "$s" = 0 ] || echo ", $s skipped")" "$2")"
 	else
 		say "$(printf '%4d s  %-34s %4d passed, %d FAILED: %s' $((SECONDS - began)) "$1" "$p" "$f" "$tap")"
-		grep -A4 '^ *not ok' "$tap" | head -n 24 | sed 's/^/            /' >&2
+		grep -A3 '^ *not ok .*[^s]$' "$tap" | grep -v '#  RUN' | head -n 24 | sed 's/^/            /' >&2
 	fi
 }
 
@@ -195,10 +197,10 @@ on() {
 
 kselftest() {
 	local t
-	on node0 sh -c 'mkdir -p /root/kselftest && cp -p /share/kselftest/* /root/kselftest/'
+	on node0 sh -c 'mkdir -p /tmp/kselftest && cp -p /share/kselftest/* /tmp/kselftest/'
 	while IFS=: read -r _ t; do
 		echo "# --- $t" >>"$tap"
-		on node0 sh -c "cd /root/kselftest && exec ./$t" </dev/null >"$work/$label.one" 2>&1
+		on node0 sh -c "cd /tmp/kselftest && exec ./$t" </dev/null >"$work/$label.one" 2>&1
 		point $? "$t: exit status"
 		sed "s/^\( *ok \| *not ok \)\(.*\)/\1$t: \2/" "$work/$label.one" >>"$tap"
 		grep -q '^# Totals:' "$work/$label.one"
@@ -247,15 +249,17 @@ after() { # TEST: what holds after each
 
 memory_leaks() { # on the debug kernel: objects that nobody points to
 	local node
+	local -A scan=()
 	for node in node0 node1; do
+		# what is younger than 5 seconds is not counted
 		on "$node" sh -c 'f=/sys/kernel/debug/kmemleak; mountpoint -q /sys/kernel/debug ||
 			mount -t debugfs none /sys/kernel/debug; [ -e $f ] || exit 3
-			echo scan >$f; sleep 6; echo scan >$f; cat $f' >"$work/$label.leaks" 2>&1
-		case $? in
-		0) [ ! -s "$work/$label.leaks" ] ;;
-		*) false ;;
-		esac
-		point $? "kmemleak: nothing on $node" "$(head -n 60 "$work/$label.leaks")"
+			sleep 5; echo scan >$f; cat $f' >"$work/$label.leaks.$node" 2>&1 &
+		scan[$node]=$!
+	done
+	for node in node0 node1; do
+		wait "${scan[$node]}" && [ ! -s "$work/$label.leaks.$node" ]
+		point $? "kmemleak: nothing on $node" "$(head -n 60 "$work/$label.leaks.$node")"
 	done
 }
 
@@ -300,7 +304,7 @@ run_lab() {
 		fi
 		told "$label-$t" $((SECONDS - t0))
 	done
-	if [ "$kernel" = debug ]; then
+	if [ "$label" = debug-equal ]; then
 		t0=$SECONDS
 		tap=$out/$label-kmemleak.tap
 		: >"$tap"

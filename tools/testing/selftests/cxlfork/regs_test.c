@@ -318,8 +318,13 @@ CXL_TEST(pkru)
 	ASSERT_EQ(0, pkey_mprotect(pkey_page, LEAF, PROT_READ | PROT_WRITE, pkey_of_page));
 	ASSERT_EQ(0, pkey_set(pkey_of_page, PKEY_DISABLE_ACCESS));
 	ASSERT_EQ(0, sigaction(SIGSEGV, &sa, NULL));
+	/* The kernel has not seen the last change, unless we were switched out. */
+	ASSERT_EQ(0, pkey_set(pkey_of_page, 0));
+	usleep(1000);
+	cxl_init(cxl);
+	ASSERT_EQ(0, pkey_set(pkey_of_page, PKEY_DISABLE_ACCESS));
 	before = rdpkru();
-	id = cxl_fork(cxl);
+	id = cxl_call(cxl);
 	if (!id) {
 		CHECK(rdpkru() == before);
 		CHECK(pkey_get(pkey_of_page) == PKEY_DISABLE_ACCESS);
