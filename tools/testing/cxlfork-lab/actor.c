@@ -108,7 +108,7 @@ static double now(void)
 	return t.tv_sec * 1e6 + t.tv_nsec / 1e3;
 }
 
-static void checkpoint(const char *name)
+static void checkpoint_as(const char *name)
 {
 	struct cxlfork_report reports[4] = { 0 };
 	struct cxlfork_args args = {
@@ -191,45 +191,79 @@ static void stat_line(const char *name)
 	say("%s %ld", name, found);
 }
 
+static void order_exit(const char *arg)
+{
+	_exit(atoi(arg));
+}
+
+static void order_verify(const char *arg)
+{
+	verify(atoi(arg));
+}
+
+static void order_write(const char *arg)
+{
+	fill(atoi(arg), PAGE);
+	say("written");
+}
+
+/* One page of each leaf. */
+static void order_touch(const char *arg)
+{
+	fill(atoi(arg), LEAF);
+	say("touched");
+}
+
+static void order_first(const char *arg)
+{
+	(void)arg;
+	say("first %.18s", memory);
+}
+
+static void order_fork(const char *arg)
+{
+	(void)arg;
+	time_fork();
+}
+
+static void order_pid(const char *arg)
+{
+	(void)arg;
+	say("pid %d", getpid());
+}
+
+static const struct {
+	const char	*name;
+	void		(*obey)(const char *arg);
+} orders[] = {
+	{ "checkpoint",		checkpoint_as },
+	{ "exit",		order_exit },
+	{ "first",		order_first },
+	{ "fork",		order_fork },
+	{ "mapfile",		map_file },
+	{ "pid",		order_pid },
+	{ "remove",		remove_it },
+	{ "restore",		restore },
+	{ "stat",		stat_line },
+	{ "time-restore",	time_restore },
+	{ "touch",		order_touch },
+	{ "verify",		order_verify },
+	{ "write",		order_write },
+};
+
 static void obey(char *line)
 {
-	char *arg = strchr(line, ' ');
+	size_t name = strcspn(line, " "), i;
+	const char *arg = line[name] ? line + name + 1 : "";
 
-	if (arg)
-		*arg++ = '\0';
-	else
-		arg = line + strlen(line);
-	if (!strcmp(line, "exit"))
-		_exit(atoi(arg));
-	else if (!strcmp(line, "verify"))
-		verify(atoi(arg));
-	else if (!strcmp(line, "write")) {
-		fill(atoi(arg), PAGE);
-		say("written");
-	} else if (!strcmp(line, "touch")) {
-		/* one page of each leaf */
-		fill(atoi(arg), LEAF);
-		say("touched");
-	} else if (!strcmp(line, "first"))
-		say("first %.18s", memory);
-	else if (!strcmp(line, "mapfile"))
-		map_file(arg);
-	else if (!strcmp(line, "checkpoint"))
-		checkpoint(arg);
-	else if (!strcmp(line, "restore"))
-		restore(arg);
-	else if (!strcmp(line, "fork"))
-		time_fork();
-	else if (!strcmp(line, "time-restore"))
-		time_restore(arg);
-	else if (!strcmp(line, "remove"))
-		remove_it(arg);
-	else if (!strcmp(line, "stat"))
-		stat_line(arg);
-	else if (!strcmp(line, "pid"))
-		say("pid %d", getpid());
-	else
-		say("what?");
+	line[name] = '\0';
+	for (i = 0; i < sizeof(orders) / sizeof(*orders); i++) {
+		if (!strcmp(line, orders[i].name)) {
+			orders[i].obey(arg);
+			return;
+		}
+	}
+	say("what?");
 }
 
 int main(int argc, char **argv)

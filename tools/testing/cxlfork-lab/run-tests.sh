@@ -125,7 +125,7 @@ point() { # STATUS NAME [DETAIL]
 		echo "ok - $2"
 	else
 		echo "not ok - $2"
-		[ -z "${3:-}" ] || sed 's/^/# /' <<<"$3"
+		[ -z "${3:-}" ] || printf '# %s\n' "${3//$'\n'/$'\n# '}"
 	fi >>"$tap"
 }
 
@@ -157,7 +157,7 @@ unit() {
 
 # The directory is one of the kernel's selftests, built by its rules.
 kselftest-in-tree() {
-	local tree headers=$work/headers
+	local tree headers=$work/headers programs
 	tree=$("$CONFIGS/kernel" --tree)
 	[ -e "$tree/tools/testing/selftests/cxlfork/Makefile" ] || {
 		point 1 'selftests/cxlfork is laid over the kernel tree' "$tree"
@@ -175,7 +175,8 @@ kselftest-in-tree() {
 		KHDR_INCLUDES="-isystem $headers" INSTALL_PATH="$work/installed" install \
 		>"$work/kselftest.log" 2>&1
 	point $? 'make install: for run_kselftest.sh' "$(tail -n 5 "$work/kselftest.log")"
-	[ "$(grep -c '^cxlfork:' "$work/installed/kselftest-list.txt")" = "$(ls "$selftests"/*_test.c | grep -vc cxlfork_test.c)" ]
+	programs=("$selftests"/*_test.c)
+	[ "$(grep -c '^cxlfork:' "$work/installed/kselftest-list.txt")" = $((${#programs[@]} - 1)) ]
 	point $? 'all programs are in its list' "$(cat "$work/installed/kselftest-list.txt" 2>&1)"
 }
 
@@ -252,6 +253,7 @@ memory_leaks() { # on the debug kernel: objects that nobody points to
 	local -A scan=()
 	for node in node0 node1; do
 		# what is younger than 5 seconds is not counted
+		# shellcheck disable=SC2016 # for the guest's shell
 		on "$node" sh -c 'f=/sys/kernel/debug/kmemleak; mountpoint -q /sys/kernel/debug ||
 			mount -t debugfs none /sys/kernel/debug; [ -e $f ] || exit 3
 			sleep 5; echo scan >$f; cat $f' >"$work/$label.leaks.$node" 2>&1 &
@@ -325,7 +327,8 @@ run_kernel() {
 	done
 }
 
-for t in $(awk '$1 == "host" { print $3 }' <<<"$todo"); do
+mapfile -t here_tests < <(awk '$1 == "host" { print $3 }' <<<"$todo")
+for t in "${here_tests[@]}"; do
 	t0=$SECONDS
 	tap=$out/host-$t.tap
 	: >"$tap"

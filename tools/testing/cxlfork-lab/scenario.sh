@@ -9,6 +9,7 @@ HERE=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
 REPO=$(cd -- "$HERE/../../.." && pwd -P)
 LAB=$REPO/qemu-configs/lab
 CXLFORK=$REPO/build/tools/opt/cxlfork/bin/cxlfork
+# shellcheck disable=SC2034 # theirs
 MB=${SCENARIO_MB:-16}
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/cxlfork-scenario.XXXXXX")
 BACKING=$("$LAB" status --json | python3 -I -c 'import json, sys; print(json.load(sys.stdin)["cxl"]["path"])')

@@ -230,6 +230,7 @@ CXL_TEST(fork_too_many)
 CXL_TEST(fork_check)
 {
 	struct cxl *cxl = &self->cxl;
+	int fds[2];
 
 	cxl_init(cxl);
 	cxl->args.flags = CXLFORK_CHECK;
@@ -238,7 +239,7 @@ CXL_TEST(fork_check)
 	EXPECT_EQ(cxl->free, cxl_free_extents(cxl));
 
 	ASSERT_EQ(CHANNEL, dup2(2, CHANNEL));
-	ASSERT_EQ(0, pipe((int[2]){ 0, 0 }));
+	ASSERT_EQ(0, pipe(fds));
 	cxl_init(cxl);
 	cxl->args.flags = CXLFORK_CHECK;
 	EXPECT_EQ(0, fork_with(cxl, sizeof(cxl->args)));
@@ -297,8 +298,8 @@ CXL_TEST(restore_ids)
 {
 	struct cxl *cxl = &self->cxl;
 	struct cxlfork_report reports[2];
-	const uint64_t ids[] = { 0, 1, ~0ULL, ~0ULL >> 1, 0x100, 0x1ff00, 0xffffffff0101, 0xffff1101,
-				 1ULL << 63 };
+	const uint64_t ids[] = { 0, 1, ~0ULL, ~0ULL >> 1, 0x100, 0x1ff00,
+				 0xffffffff0101, 0xffff1101, 1ULL << 63 };
 	struct cxlrestore_args args;
 	unsigned int i;
 	long id;

@@ -7,7 +7,7 @@
 
 #include "cxlfork_fixture.h"
 
-static char dir[] = "/tmp/cxlfork-fd-XXXXXX";
+static char dir[64];
 
 static char *in_dir(const char *name)
 {
@@ -21,7 +21,7 @@ static char *in_dir(const char *name)
 
 static void make_dir(void)
 {
-	strcpy(dir + strlen(dir) - 6, "XXXXXX");
+	strcpy(dir, "/tmp/cxlfork-fd-XXXXXX");
 	CHECK(mkdtemp(dir));
 }
 

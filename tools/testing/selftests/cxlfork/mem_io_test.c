@@ -110,7 +110,8 @@ CXL_TEST(pipes)
 
 /* A clone that waits, its memory untouched: what @peer does to it from outside. */
 #define REMOTE_TEST(name)							\
-	static void name##_remote(struct __test_metadata *_metadata, struct ghost *g, char *map);	\
+	static void name##_remote(struct __test_metadata *_metadata,		\
+				  struct ghost *g, char *map);			\
 	CXL_TEST(name)								\
 	{									\
 		struct cxl *cxl = &self->cxl;					\
@@ -244,13 +245,19 @@ CXL_TEST(futexes)
 	EXPECT_CLONE_OK(cxl, id);
 }
 
+static unsigned int marked(const char *digits)
+{
+	return (strtol(digits, NULL, 16) ^ 0x155) & 511;
+}
+
 /* A clone that dies leaves a core with what was in CXL memory. */
 CXL_TEST(core_dump)
 {
 	struct cxl *cxl = &self->cxl;
 	static const char marker[] = "core-marker-";
 	const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
-	char *map = map_leaves(LEAF), dir[] = "/tmp/cxlfork-core-XXXXXX", path[128], pattern[128] = "";
+	char dir[] = "/tmp/cxlfork-core-XXXXXX", path[128], pattern[128] = "";
+	char *map = map_leaves(LEAF);
 	struct ghost g = { 0 };
 	int status, fd, found[512] = { 0 }, missing = 0;
 	char *core;
@@ -286,7 +293,7 @@ CXL_TEST(core_dump)
 		snprintf(path, sizeof(path), "sh -c 'mv /tmp/core.*%d* %s/core'", g.pid, dir);
 		ASSERT_EQ(0, system(path));
 	} else {
-		snprintf(path, sizeof(path), "sh -c 'mv %s/core* %s/core 2>/dev/null; true'", dir, dir);
+		snprintf(path, sizeof(path), "sh -c 'mv %s/core* %s/core 2>&-; true'", dir, dir);
 		ASSERT_EQ(0, system(path));
 	}
 	snprintf(path, sizeof(path), "%s/core", dir);
@@ -295,9 +302,9 @@ CXL_TEST(core_dump)
 	len = lseek(fd, 0, SEEK_END);
 	core = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
 	ASSERT_NE(MAP_FAILED, core);
-	for (i = 0; i + (off_t)PAGE <= len; i += PAGE)
+	for (i = 0; len - i >= (off_t)PAGE; i += PAGE)
 		if (!memcmp(core + i + 1000, marker, sizeof(marker) - 1))
-			found[(strtol(core + i + 1000 + sizeof(marker) - 1, NULL, 16) ^ 0x155) & 511]++;
+			found[marked(core + i + 1000 + sizeof(marker) - 1)]++;
 	for (i = 0; i < 512; i++)
 		missing += !found[i];
 	EXPECT_EQ(0, missing);

@@ -384,7 +384,8 @@ static long __attribute__((noinline)) down(int depth)
 {
 	volatile char frame[4096];
 
-	frame[0] = frame[4095] = depth;
+	frame[0] = depth;
+	frame[4095] = depth;
 	return depth ? down(depth - 1) + frame[0] : 0;
 }
 

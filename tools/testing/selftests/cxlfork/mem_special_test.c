@@ -158,7 +158,7 @@ CXL_TEST(uffd_write_protect)
 	EXPECT_CLONE_OK(cxl, id);
 }
 
-static uint64_t pagemap(const char *p)
+static uint64_t page_entry(const char *p)
 {
 	int fd = open("/proc/self/pagemap", O_RDONLY);
 	uint64_t entry = 0;
@@ -185,12 +185,12 @@ CXL_TEST(soft_dirty)
 
 		CHECK(fd >= 0 && write(fd, "4", 1) == 1);
 		for (i = 0; i < 1024; i += 17)
-			CHECK(!(pagemap(map + i * PAGE) & PM_SOFT_DIRTY));
+			CHECK(!(page_entry(map + i * PAGE) & PM_SOFT_DIRTY));
 		CHECK(is_filled(map, SIZE, 1));
 		map[LEAF + 3 * PAGE] ^= 1;
-		CHECK(pagemap(map + LEAF + 3 * PAGE) & PM_SOFT_DIRTY);
-		CHECK(!(pagemap(map + LEAF + 4 * PAGE) & PM_SOFT_DIRTY));
-		CHECK(!(pagemap(map + 3 * PAGE) & PM_SOFT_DIRTY));
+		CHECK(page_entry(map + LEAF + 3 * PAGE) & PM_SOFT_DIRTY);
+		CHECK(!(page_entry(map + LEAF + 4 * PAGE) & PM_SOFT_DIRTY));
+		CHECK(!(page_entry(map + 3 * PAGE) & PM_SOFT_DIRTY));
 		map[LEAF + 3 * PAGE] ^= 1;
 		CHECK(write(fd, "1", 1) == 1);
 		CHECK(is_filled(map, SIZE, 1));
@@ -201,7 +201,7 @@ CXL_TEST(soft_dirty)
 }
 
 /* A field of the area's part of /proc/self/smaps, in kB. */
-static long smaps(const char *map, const char *field)
+static long smaps_kb(const char *map, const char *field)
 {
 	unsigned long start, end;
 	char line[512], key[64];
@@ -225,7 +225,8 @@ CXL_TEST(tools_can_look)
 {
 	struct cxl *cxl = &self->cxl;
 	static const char *const files[] = {
-		"maps", "smaps", "smaps_rollup", "numa_maps", "status", "statm", "stat", "cxlfork_stat",
+		"maps", "smaps", "smaps_rollup", "numa_maps", "status", "statm", "stat",
+		"cxlfork_stat",
 	};
 	char *map = map_leaves(SIZE), path[64], *buffer = map_anon(MB);
 	unsigned char v[SIZE / PAGE];
@@ -239,19 +240,19 @@ CXL_TEST(tools_can_look)
 			snprintf(path, sizeof(path), "/proc/self/%s", files[i]);
 			CHECK(read_file(path, buffer, MB) > 0 || errno == ENOENT);
 		}
-		CHECK(smaps(map, "Size") == (long)SIZE / 1024);
+		CHECK(smaps_kb(map, "Size") == (long)SIZE / 1024);
 		/* CXL pages count in no RSS; local copies do. */
-		CHECK(smaps(map, "Rss") == 0);
-		CHECK(pagemap(map + 7 * PAGE) & PM_PRESENT);
+		CHECK(smaps_kb(map, "Rss") == 0);
+		CHECK(page_entry(map + 7 * PAGE) & PM_PRESENT);
 		map[LEAF + 7 * PAGE] = 1;
-		CHECK(smaps(map, "Rss") == 4);
-		CHECK(smaps(map, "Private_Dirty") == 4);
+		CHECK(smaps_kb(map, "Rss") == 4);
+		CHECK(smaps_kb(map, "Private_Dirty") == 4);
 		CHECK(!mincore(map, SIZE, v));
 		CHECK(v[7] & 1 && v[512 + 7] & 1);
 		CHECK(stat_of("self", "pages_cxl") >= 1023);
 		/* Looking copies and unshares nothing. */
 		CHECK(stat_of("self", "leaves_unshared") >= 0);
-		CHECK(smaps(map, "Rss") == 4);
+		CHECK(smaps_kb(map, "Rss") == 4);
 		_exit(0);
 	}
 	EXPECT_CLONE_OK(cxl, id);

@@ -29,7 +29,8 @@ static bool find(const struct cxl *cxl, long id, struct cxlfork_ckpt_info *info)
 CXL_TEST(no_names)
 {
 	static const char *const bad[] = {
-		"/", "a/b", "/etc", "a\nb", "\x01", "a\x1b[2J", "a\x7f", "a b", "caf\xc3\xa9", "\xff",
+		"/", "a/b", "/etc", "a\nb", "\x01", "a\x1b[2J", "a\x7f", "a b", "caf\xc3\xa9",
+		"\xff",
 	};
 	struct cxl *cxl = &self->cxl;
 	char longest[CXLFORK_NAME_MAX + 1];

@@ -146,8 +146,8 @@ CXL_TEST(uring)
 CXL_TEST(local_descriptor_table)
 {
 	struct cxl *cxl = &self->cxl;
-	struct user_desc desc = { .entry_number = 0, .base_addr = 0, .limit = 0xfffff,
-				  .seg_32bit = 1, .limit_in_pages = 1, .useable = 1 };
+	/* a writable data segment of all memory */
+	struct user_desc desc = { 0, 0, 0xfffff, 1, 0, 0, 1, 0, 1 };
 
 	if (syscall(SYS_modify_ldt, 1, &desc, sizeof(desc)))
 		SKIP(return, "modify_ldt: %s", strerror(errno));

@@ -12,41 +12,41 @@ struct regs {
 	uint64_t rbx, rbp, rdx, r8, r9, r10, r12, r13, r14, r15, rsp, flags, rdi, rsi;
 };
 
-long fork_regs(struct cxlfork_args *args, size_t size, struct regs *out);
-
 /* cxlfork() with a known value in each register; @out gets those after it. */
-asm(".globl fork_regs\n"
-    "fork_regs:\n"
-    "	push %rbx\n	push %rbp\n	push %r12\n	push %r13\n"
-    "	push %r14\n	push %r15\n	push %rdx\n"
-    "	mov %rsp, 80(%rdx)\n"
-    "	movabs $0x0101010101010101, %rbx\n"
-    "	movabs $0xf202020202020202, %rbp\n"
-    "	movabs $0x0303030303030303, %rdx\n"
-    "	movabs $0xf404040404040404, %r8\n"
-    "	movabs $0x0505050505050505, %r9\n"
-    "	movabs $0xf606060606060606, %r10\n"
-    "	movabs $0x0707070707070707, %r12\n"
-    "	movabs $0xf808080808080808, %r13\n"
-    "	movabs $0x0909090909090909, %r14\n"
-    "	movabs $0xfa0a0a0a0a0a0a0a, %r15\n"
-    "	mov $480, %eax\n"
-    "	pushfq\n"
-    "	orq $0x240cd5, (%rsp)\n"
-    "	popfq\n"
-    "	syscall\n"
-    "	mov (%rsp), %rcx\n"
-    "	pushfq\n	popq 88(%rcx)\n"
-    "	mov %rbx, 0(%rcx)\n	mov %rbp, 8(%rcx)\n	mov %rdx, 16(%rcx)\n"
-    "	mov %r8, 24(%rcx)\n	mov %r9, 32(%rcx)\n	mov %r10, 40(%rcx)\n"
-    "	mov %r12, 48(%rcx)\n	mov %r13, 56(%rcx)\n	mov %r14, 64(%rcx)\n"
-    "	mov %r15, 72(%rcx)\n"
-    "	mov 80(%rcx), %r11\n	sub %rsp, %r11\n	mov %r11, 80(%rcx)\n"
-    "	mov %rdi, 96(%rcx)\n	mov %rsi, 104(%rcx)\n"
-    "	pushq $0x202\n	popfq\n"
-    "	pop %rdx\n	pop %r15\n	pop %r14\n	pop %r13\n"
-    "	pop %r12\n	pop %rbp\n	pop %rbx\n"
-    "	ret\n");
+static __attribute__((naked, noinline)) long
+fork_regs(struct cxlfork_args *args, size_t size, struct regs *out)
+{
+	asm volatile("	push %rbx\n	push %rbp\n	push %r12\n	push %r13\n"
+		     "	push %r14\n	push %r15\n	push %rdx\n"
+		     "	mov %rsp, 80(%rdx)\n"
+		     "	movabs $0x0101010101010101, %rbx\n"
+		     "	movabs $0xf202020202020202, %rbp\n"
+		     "	movabs $0x0303030303030303, %rdx\n"
+		     "	movabs $0xf404040404040404, %r8\n"
+		     "	movabs $0x0505050505050505, %r9\n"
+		     "	movabs $0xf606060606060606, %r10\n"
+		     "	movabs $0x0707070707070707, %r12\n"
+		     "	movabs $0xf808080808080808, %r13\n"
+		     "	movabs $0x0909090909090909, %r14\n"
+		     "	movabs $0xfa0a0a0a0a0a0a0a, %r15\n"
+		     "	mov $480, %eax\n"
+		     "	pushfq\n"
+		     "	orq $0x240cd5, (%rsp)\n"
+		     "	popfq\n"
+		     "	syscall\n"
+		     "	mov (%rsp), %rcx\n"
+		     "	pushfq\n	popq 88(%rcx)\n"
+		     "	mov %rbx, 0(%rcx)\n	mov %rbp, 8(%rcx)\n	mov %rdx, 16(%rcx)\n"
+		     "	mov %r8, 24(%rcx)\n	mov %r9, 32(%rcx)\n	mov %r10, 40(%rcx)\n"
+		     "	mov %r12, 48(%rcx)\n	mov %r13, 56(%rcx)\n	mov %r14, 64(%rcx)\n"
+		     "	mov %r15, 72(%rcx)\n"
+		     "	mov 80(%rcx), %r11\n	sub %rsp, %r11\n	mov %r11, 80(%rcx)\n"
+		     "	mov %rdi, 96(%rcx)\n	mov %rsi, 104(%rcx)\n"
+		     "	pushq $0x202\n	popfq\n"
+		     "	pop %rdx\n	pop %r15\n	pop %r14\n	pop %r13\n"
+		     "	pop %r12\n	pop %rbp\n	pop %rbx\n"
+		     "	ret\n");
+}
 
 static int regs_differ(const struct regs *r, const struct cxl *cxl)
 {
@@ -90,28 +90,20 @@ CXL_TEST(general)
 	EXPECT_EQ(10, cxl_run(cxl, id));
 }
 
-struct sse {
-	uint8_t	xmm[16][16];
-	uint8_t	ymm[16][32];
-	uint32_t mxcsr;
-	uint16_t fcw;
-	long double st;
-};
-
 static bool have_avx(void)
 {
 	return __builtin_cpu_supports("avx");
 }
 
-#define EACH_XMM(op)								\
-	op(0) op(1) op(2) op(3) op(4) op(5) op(6) op(7)				\
-	op(8) op(9) op(10) op(11) op(12) op(13) op(14) op(15)
-#define LOAD_X(n)	"movups " #n "*16(%[s]), %%xmm" #n "\n"
-#define SAVE_X(n)	"movups %%xmm" #n ", " #n "*16(%[d])\n"
-#define LOAD_Y(n)	"vmovups " #n "*32(%[s]), %%ymm" #n "\n"
-#define SAVE_Y(n)	"vmovups %%ymm" #n ", " #n "*32(%[d])\n"
-#define LOAD_Z(n)	"vmovups " #n "*64(%[s]), %%zmm" #n "\n"
-#define SAVE_Z(n)	"vmovups %%zmm" #n ", " #n "*64(%[d])\n"
+/* An instruction for each of the 16 vector registers, \i. */
+#define EACH(instruction)						\
+	".irp i,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n" instruction "\n.endr\n"
+#define LOAD_X	EACH("movups \\i*16(%[s]), %%xmm\\i")
+#define SAVE_X	EACH("movups %%xmm\\i, \\i*16(%[d])")
+#define LOAD_Y	EACH("vmovups \\i*32(%[s]), %%ymm\\i")
+#define SAVE_Y	EACH("vmovups %%ymm\\i, \\i*32(%[d])")
+#define LOAD_Z	EACH("vmovups \\i*64(%[s]), %%zmm\\i")
+#define SAVE_Z	EACH("vmovups %%zmm\\i, \\i*64(%[d])")
 
 #define XMM_CLOBBERS								\
 	"xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",		\
@@ -147,7 +139,7 @@ CXL_TEST(sse)
 
 	pattern(in, sizeof(in));
 	cxl_init(cxl);
-	id = CALL_AROUND(EACH_XMM(LOAD_X), EACH_XMM(SAVE_X));
+	id = CALL_AROUND(LOAD_X, SAVE_X);
 	if (!id) {
 		CHECK(!memcmp(in, out, sizeof(in)));
 		_exit(0);
@@ -166,7 +158,7 @@ CXL_TEST(avx)
 		SKIP(return, "this CPU has no AVX");
 	pattern(in, sizeof(in));
 	cxl_init(cxl);
-	id = CALL_AROUND(EACH_XMM(LOAD_Y), EACH_XMM(SAVE_Y) "vzeroupper\n");
+	id = CALL_AROUND(LOAD_Y, SAVE_Y "vzeroupper\n");
 	if (!id) {
 		CHECK(!memcmp(in, out, sizeof(in)));
 		_exit(0);
@@ -185,8 +177,8 @@ CXL_TEST(avx512)
 		SKIP(return, "this CPU has no AVX-512");
 	pattern(in, sizeof(in));
 	cxl_init(cxl);
-	id = CALL_AROUND(EACH_XMM(LOAD_Z) "kmovq 1024(%[s]), %%k1\nkmovq 1032(%[s]), %%k7\n",
-			 EACH_XMM(SAVE_Z) "kmovq %%k1, 1024(%[d])\nkmovq %%k7, 1032(%[d])\n"
+	id = CALL_AROUND(LOAD_Z "kmovq 1024(%[s]), %%k1\nkmovq 1032(%[s]), %%k7\n",
+			 SAVE_Z "kmovq %%k1, 1024(%[d])\nkmovq %%k7, 1032(%[d])\n"
 			 "vzeroupper\n");
 	if (!id) {
 		CHECK(!memcmp(in, out, 1040));
@@ -202,15 +194,15 @@ CXL_TEST(fpu_control)
 	struct cxl *cxl = &self->cxl;
 	uint32_t mxcsr = 0x7f80 /* towards zero, masked */, mxcsr_out = 0, normal = 0x1f80;
 	uint16_t fcw = 0xf7f /* towards zero */, fcw_out = 0;
-	long double pi = 3.14159265358979323846L, pi_out = 0;
+	double pi = 3.14159265358979323846, pi_out = 0;
 	long id = __NR_cxlfork;
 
 	cxl_init(cxl);
 	asm volatile("ldmxcsr %[mxcsr]\n"
 		     "fldcw %[fcw]\n"
-		     "fldt %[pi]\n"
+		     "fldl %[pi]\n"
 		     "syscall\n"
-		     "fstpt %[pi_out]\n"
+		     "fstpl %[pi_out]\n"
 		     "fnstcw %[fcw_out]\n"
 		     "fninit\n"
 		     "stmxcsr %[mxcsr_out]\n"
@@ -220,6 +212,7 @@ CXL_TEST(fpu_control)
 		     : "D"(&cxl->args), "S"(sizeof(cxl->args)), [mxcsr] "m"(mxcsr),
 		       [fcw] "m"(fcw), [pi] "m"(pi), [normal] "m"(normal)
 		     : "rcx", "r11", "memory");
+
 	if (!id) {
 		CHECK(mxcsr_out == mxcsr);
 		CHECK(fcw_out == fcw);
@@ -356,7 +349,7 @@ CXL_TEST(ghost_keeps_its_own)
 	long ret = __NR_cxlrestore;
 
 	pattern(ghost_in, sizeof(ghost_in));
-	asm volatile("ldmxcsr %[mxcsr]\n" EACH_XMM(LOAD_X) "syscall\n" EACH_XMM(SAVE_X)
+	asm volatile("ldmxcsr %[mxcsr]\n" LOAD_X "syscall\n" SAVE_X
 		     "stmxcsr %[mxcsr_out]\nldmxcsr %[normal]\n"
 		     : "+a"(ret), [mxcsr_out] "=m"(mxcsr_out)
 		     : "D"(&args), "S"(sizeof(args)), [s] "r"(ghost_in), [d] "r"(ghost_out),

@@ -16,7 +16,7 @@
 
 #include "cxlfork_fixture.h"
 
-static char dir[] = "/tmp/cxlfork-restore-XXXXXX";
+static char dir[64];
 static char file[128];
 static char *ghosts_own;
 static volatile int caught;
@@ -78,7 +78,7 @@ static long fork_with_file(struct cxl *cxl, struct stat *st)
 	int fd;
 	long id;
 
-	strcpy(dir + strlen(dir) - 6, "XXXXXX");
+	strcpy(dir, "/tmp/cxlfork-restore-XXXXXX");
 	CHECK(mkdtemp(dir));
 	snprintf(file, sizeof(file), "%s/mapped", dir);
 	fill(content, 4 * PAGE, 1);
@@ -149,10 +149,10 @@ CXL_TEST(file_removed)
 	EXPECT_NE(NULL, strstr(g.reports[0].text, file));
 	/* A directory, a fifo, a device in its place. */
 	ASSERT_EQ(0, mkdir(file, 0700));
-	EXPECT_NO_RESTORE(cxl, id, &g, EACCES, CXLFORK_REASON_FILE);
+	EXPECT_NO_RESTORE(cxl, id, &g, ESTALE, CXLFORK_REASON_FILE_CHANGED);
 	ASSERT_EQ(0, rmdir(file));
 	ASSERT_EQ(0, symlink("/dev/zero", file));
-	EXPECT_NO_RESTORE(cxl, id, &g, EACCES, CXLFORK_REASON_FILE);
+	EXPECT_NO_RESTORE(cxl, id, &g, ESTALE, CXLFORK_REASON_FILE_CHANGED);
 	ASSERT_EQ(0, unlink(file));
 	ASSERT_EQ(0, rename(other, file));
 	EXPECT_EQ(0, cxl_run(cxl, id));
@@ -173,7 +173,7 @@ CXL_TEST(file_is_now_a_fifo)
 	ASSERT_EQ(0, unlink(file));
 	ASSERT_EQ(0, mkfifo(file, 0600));
 	alarm(30);
-	EXPECT_NO_RESTORE(cxl, id, &g, EACCES, CXLFORK_REASON_FILE);
+	EXPECT_NO_RESTORE(cxl, id, &g, ESTALE, CXLFORK_REASON_FILE_CHANGED);
 	alarm(0);
 	snprintf(command, sizeof(command), "rm -rf %s", dir);
 	EXPECT_EQ(0, system(command));
@@ -186,7 +186,7 @@ CXL_TEST(no_working_directory)
 	char cwd[128];
 	long id;
 
-	strcpy(dir + strlen(dir) - 6, "XXXXXX");
+	strcpy(dir, "/tmp/cxlfork-restore-XXXXXX");
 	ASSERT_NE(NULL, mkdtemp(dir));
 	ASSERT_EQ(0, chdir(dir));
 	id = cxl_fork(cxl);

@@ -175,14 +175,14 @@ CXL_TEST(proc_says_the_same)
 /* Where the kernel says it is; and it is what libc calls. */
 static unsigned long mapping_named(const char *name)
 {
-	unsigned long start = 0, found = 0;
+	unsigned long found = 0;
 	FILE *f = fopen("/proc/self/maps", "r");
 	char line[512];
 
 	CHECK(f);
 	while (fgets(line, sizeof(line), f))
-		if (strstr(line, name) && sscanf(line, "%lx", &start) == 1)
-			found = start;
+		if (strstr(line, name))
+			found = strtoul(line, NULL, 16);
 	fclose(f);
 	return found;
 }
@@ -349,8 +349,9 @@ CXL_TEST(payload)
 	EXPECT_EQ(CXLFORK_PAYLOAD_MAX, cxl->args.payload_size);
 	EXPECT_EQ('b', buffer[100]);
 	for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
-		struct ghost g = { .args = { .payload = (uintptr_t)sent, .payload_size = sizes[i] } };
+		struct ghost g = { .args.payload = (uintptr_t)sent };
 
+		g.args.payload_size = sizes[i];
 		ghost_start(cxl, &g, id);
 		EXPECT_EQ(0, g.error);
 		EXPECT_EQ((int)(sizes[i] % 251), ghost_wait(&g));
