@@ -394,6 +394,7 @@ struct cxlfork_template_leaf {
  * @id:		of the checkpoint
  * @first:	offset of its header
  * @ckpt:	the pool's reference; NULL while it is idle
+ * @proven:	a clone was made of it: worth keeping
  * @image:	checked copy of the header
  * @extents:	checked copy of the table of extents
  * @space:	where leaf entries may point
@@ -411,6 +412,7 @@ struct cxlfork_template {
 	u64				id;
 	u64				first;
 	struct cxlfork_ckpt		*ckpt;
+	bool				proven;
 	struct cxlfork_image		*image;
 	u32				*extents;
 	struct cxlfork_space		space;

@@ -231,6 +231,7 @@ long cxlfork_restore(struct cxlfork_restore *r)
 	if (!ret)
 		ret = cxlfork_become(r);
 	if (!ret) {
+		WRITE_ONCE(r->template->proven, true);
 		cxlfork_restore_install_fds(r);
 		cxlfork_set_task(r);
 	}

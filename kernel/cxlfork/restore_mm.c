@@ -81,7 +81,32 @@ int cxlfork_restore_open_files(struct cxlfork_restore *r)
 	return ret;
 }
 
-/* What mmap() of the files would ask, before it takes the mmap lock. */
+/* What mmap() would ask of one mapping, before it takes the mmap lock. */
+static int cxlfork_may_map_one(struct file *file, const struct cxlfork_template_vma *v)
+{
+	unsigned long flags = MAP_FIXED | (v->flags & CXLFORK_VMA_MAYSHARE ?
+					   MAP_SHARED : MAP_PRIVATE);
+	unsigned long prot = 0;
+	int ret;
+
+	ret = security_mmap_addr(v->start);
+	if (ret)
+		return ret;
+	/* The ghost's own promise (PR_SET_MDWE) binds the clone. */
+	if (map_deny_write_exec(v->vm_flags, v->vm_flags))
+		return -EACCES;
+	prot |= v->flags & CXLFORK_VMA_READ ? PROT_READ : 0;
+	prot |= v->flags & CXLFORK_VMA_WRITE ? PROT_WRITE : 0;
+	prot |= v->flags & CXLFORK_VMA_EXEC ? PROT_EXEC : 0;
+	if (file && (prot & PROT_EXEC) && path_noexec(&file->f_path))
+		return -EPERM;
+	ret = security_mmap_file(file, prot, flags | (file ? 0 : MAP_ANONYMOUS));
+	/* What is executed may come from the image: that is not the file's. */
+	if (!ret && file && (prot & PROT_EXEC) && cxlfork_vma_has_pages(v->flags))
+		ret = security_mmap_file(NULL, prot, flags | MAP_ANONYMOUS);
+	return ret;
+}
+
 static int cxlfork_may_map(struct cxlfork_restore *r)
 {
 	struct cxlfork_template *t = r->template;
@@ -90,20 +115,9 @@ static int cxlfork_may_map(struct cxlfork_restore *r)
 
 	for (i = 0; i < t->nr_vmas && !ret; i++) {
 		const struct cxlfork_template_vma *v = &t->vmas[i];
-		unsigned long prot = 0;
 
-		ret = security_mmap_addr(v->start);
-		if (v->file != CXLFORK_NO_FILE && !ret) {
-			struct file *file = r->files[v->file];
-
-			prot |= v->flags & CXLFORK_VMA_READ ? PROT_READ : 0;
-			prot |= v->flags & CXLFORK_VMA_WRITE ? PROT_WRITE : 0;
-			prot |= v->flags & CXLFORK_VMA_EXEC ? PROT_EXEC : 0;
-			ret = prot & PROT_EXEC && path_noexec(&file->f_path) ? -EPERM :
-				security_mmap_file(file, prot, MAP_FIXED |
-						   (v->flags & CXLFORK_VMA_MAYSHARE ?
-						    MAP_SHARED : MAP_PRIVATE));
-		}
+		ret = cxlfork_may_map_one(v->file == CXLFORK_NO_FILE ? NULL : r->files[v->file],
+					  v);
 		if (ret)
 			cxlfork_report(&r->log, CXLFORK_REASON_PERMISSION, -1,
 				       v->start, v->end, -ret,

@@ -100,7 +100,8 @@ static int cxlfork_read_header(struct cxlfork_template *t, struct cxlfork_log *l
 		return cxlfork_damaged(log, "its header's checksum is wrong");
 	if (le64_to_cpu(image->id) != ckpt->id)
 		return cxlfork_damaged(log, "its header belongs to another checkpoint");
-	if (!IS_ALIGNED(le64_to_cpu(image->phys_base), CXLFORK_EXTENT_SIZE))
+	if (!IS_ALIGNED(le64_to_cpu(image->phys_base), CXLFORK_EXTENT_SIZE) ||
+	    (le64_to_cpu(image->phys_base) & ~(u64)PTE_PFN_MASK))
 		return cxlfork_damaged(log, "its physical base is no possible one");
 	if (cxlfork_image_bytes(t) != ckpt->bytes)
 		return cxlfork_damaged(log, "header and directory differ in its size");
@@ -212,7 +213,10 @@ static void cxlfork_template_free(struct cxlfork_template *t)
 	kfree(t);
 }
 
-/* Free idle templates: all of a pool's, or (no pool) those over the limit. */
+/*
+ * Free idle templates: all of a pool's, or (no pool) those over the limit and
+ * those that no clone was ever made of: something may be wrong with them.
+ */
 static void cxlfork_templates_trim(struct cxlfork_pool *pool)
 {
 	struct cxlfork_template *t, *next;
@@ -220,7 +224,8 @@ static void cxlfork_templates_trim(struct cxlfork_pool *pool)
 
 	lockdep_assert_held(&cxlfork_templates_lock);
 	list_for_each_entry_safe(t, next, &cxlfork_templates, node) {
-		if (t->ckpt || (pool ? t->pool != pool : ++nr <= CXLFORK_IDLE_MAX))
+		if (t->ckpt || (pool ? t->pool != pool :
+				t->proven && ++nr <= CXLFORK_IDLE_MAX))
 			continue;
 		list_del(&t->node);
 		cxlfork_template_free(t);

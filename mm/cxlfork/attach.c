@@ -64,7 +64,8 @@ int cxlfork_check_entries(const struct cxlfork_space *space, const u64 *src,
 		offset = ((entry ^ invert) & PTE_PFN_MASK) - space->image_base;
 		if (offset >> CXLFORK_EXTENT_SHIFT != known) {
 			known = offset >> CXLFORK_EXTENT_SHIFT;
-			if (offset >= space->size || !test_bit(known, space->extents))
+			if (offset >= space->size || !test_bit(known, space->extents) ||
+			    offset_in_page(offset))
 				return -EUCLEAN;
 		}
 		if (dst)

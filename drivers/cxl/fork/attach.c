@@ -114,12 +114,18 @@ void cxlf_detach(struct cxlf_dev *cd)
  *
  * Context: process context, sleeps, for seconds if this host crashed; caller
  * holds admin; takes live for write.
- * Return: 0, what cxlf_slot_attach() says, or what the core says.
+ * Return: 0, -EOPNOTSUPP: it isn't coherent, what cxlf_slot_attach() says, or what the core says.
  */
 int cxlf_attach(struct cxlf_dev *cd, char *reason)
 {
 	int err;
 
+	/* The core loads images and leaves as if all stores were seen. */
+	if (!cxlf_coherent(cd)) {
+		strscpy(reason, "the pool is not coherent: not supported yet",
+			CXLF_REASON_MAX);
+		return -EOPNOTSUPP;
+	}
 	err = cxlf_tcg_attach(cd);
 	if (err) {
 		strscpy(reason, "out of memory", CXLF_REASON_MAX);

@@ -7,14 +7,13 @@
  * where a pool without cross-host coherence is refreshed before it is read,
  * and where a store is on its way to the device before the next one begins.
  */
+#include <linux/cacheflush.h>
 #include <linux/crc32c.h>
 #include <linux/libnvdimm.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
-
-#include <asm/cacheflush.h>
 
 #include "fork.h"
 

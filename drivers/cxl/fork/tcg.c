@@ -11,11 +11,11 @@
  *
  * Which extents this host has executed from is forgotten with the module.
  */
+#include <linux/processor.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
 #include <asm/cpuid.h>
-#include <asm/processor.h>
 
 #include "fork.h"
 
