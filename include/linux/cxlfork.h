@@ -305,6 +305,7 @@ int cxlfork_snapshot_path(struct cxlfork_snapshot *snap, const struct path *path
 			  __le32 *at);
 int cxlfork_snapshot_task(struct cxlfork_snapshot *snap);
 int cxlfork_snapshot_mm(struct cxlfork_snapshot *snap);
+struct vm_area_struct *cxlfork_find_vma(const struct cxlfork_vma *v);
 int cxlfork_snapshot_fds(struct cxlfork_snapshot *snap);
 long cxlfork_checkpoint(struct cxlfork_request *req);
 
@@ -341,6 +342,7 @@ void cxlfork_arch_snapshot_mm(struct cxlfork_mm_state *state);
 int cxlfork_arch_check_mm(const struct cxlfork_mm_state *state);
 int cxlfork_arch_restore_mm(struct mm_struct *mm, const struct cxlfork_mm_state *state);
 int cxlfork_arch_check_task(const struct cxlfork_task *task);
+const char *cxlfork_arch_ghost(void);
 int cxlfork_arch_prepare(const void *xstate, size_t len, u32 *pkru);
 void cxlfork_arch_restore(const struct cxlfork_task *task, u32 pkru);
 

@@ -70,7 +70,7 @@ static void cxlfork_write(struct cxlfork_ckpt *ckpt, u64 offset, const void *dat
 
 struct cxlfork_plan {
 	struct cxlfork_writer		*w;
-	const struct vm_area_struct	*vma;
+	struct vm_area_struct		*vma;
 };
 
 static int cxlfork_plan_leaf(void *arg, unsigned long addr, unsigned int nr)
@@ -105,8 +105,10 @@ static int cxlfork_plan_leaves(struct cxlfork_writer *w)
 	for (i = 0; i < w->nr_vmas; i++) {
 		if (!cxlfork_vma_has_pages(le32_to_cpu(w->vmas[i].flags)))
 			continue;
-		plan.vma = find_vma(current->mm, le64_to_cpu(w->vmas[i].start));
-		ret = cxlfork_count((struct vm_area_struct *)plan.vma, cxlfork_plan_leaf, &plan);
+		plan.vma = cxlfork_find_vma(&w->vmas[i]);
+		if (!plan.vma)
+			return -EAGAIN;
+		ret = cxlfork_count(plan.vma, cxlfork_plan_leaf, &plan);
 		if (ret)
 			return ret;
 	}
@@ -206,9 +208,11 @@ static int cxlfork_write_part(struct cxlfork_writer *w, const struct cxlfork_vma
 	unsigned long end = min_t(unsigned long, le64_to_cpu(v->end), addr + PMD_SIZE);
 	vm_flags_t flags = cxlfork_vm_flags(le32_to_cpu(v->flags), le32_to_cpu(v->pkey));
 	pgprot_t prot = vm_get_page_prot(flags);
-	struct vm_area_struct *vma = find_vma(current->mm, start);
+	struct vm_area_struct *vma = cxlfork_find_vma(v);
 	int ret;
 
+	if (!vma)
+		return -EAGAIN;
 	ret = cxlfork_collect(vma, start, end, w->chunk);
 	for (; !ret && start < end; start += PAGE_SIZE) {
 		struct page *page = w->chunk->page[pte_index(start)];

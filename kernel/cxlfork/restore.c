@@ -6,8 +6,6 @@
  * Of the ghost stay: credentials, namespaces, cgroup, limits, seccomp, pid.
  */
 #include <linux/binfmts.h>
-#include <linux/capability.h>
-#include <linux/cred.h>
 #include <linux/cxlfork.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
@@ -24,36 +22,24 @@
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/syscall_user_dispatch.h>
-#include <linux/uidgid.h>
 #include <linux/user_events.h>
 
 static int cxlfork_check_ghost(struct cxlfork_restore *r)
 {
+	const char *why;
+
 	if (!thread_group_empty(current) || !thread_group_leader(current) ||
 	    refcount_read(&cxlfork_sighand()->count) != 1) {
 		cxlfork_obstacle(&r->log, CXLFORK_REASON_GHOST,
 				 "the caller has threads or shares its signal handlers");
 		return -EBUSY;
 	}
+	why = cxlfork_arch_ghost();
+	if (why) {
+		cxlfork_obstacle(&r->log, CXLFORK_REASON_GHOST, "%s", why);
+		return -EBUSY;
+	}
 	return 0;
-}
-
-static int cxlfork_check_permission(struct cxlfork_restore *r)
-{
-	const struct cxlfork_ckpt *ckpt = r->template->ckpt;
-	u32 mode = ckpt->mode;
-
-	if (capable(CAP_CHECKPOINT_RESTORE))
-		return 0;
-	if (uid_eq(current_fsuid(), make_kuid(&init_user_ns, ckpt->uid)))
-		mode >>= 6;
-	else if (in_group_p(make_kgid(&init_user_ns, ckpt->gid)))
-		mode >>= 3;
-	if (mode & 4)
-		return 0;
-	cxlfork_obstacle(&r->log, CXLFORK_REASON_PERMISSION,
-			 "checkpoint %#llx belongs to user %u", ckpt->id, ckpt->uid);
-	return -EACCES;
 }
 
 static int cxlfork_find_cwd(struct cxlfork_restore *r)
@@ -77,9 +63,7 @@ static int cxlfork_prepare(struct cxlfork_restore *r)
 	struct cxlfork_template *t = r->template;
 	int ret;
 
-	ret = cxlfork_check_permission(r);
-	if (!ret)
-		ret = cxlfork_check_ghost(r);
+	ret = cxlfork_check_ghost(r);
 	if (!ret)
 		ret = cxlfork_restore_open_files(r);
 	if (!ret)

@@ -13,6 +13,7 @@
 #include <linux/init_task.h>
 #include <linux/mm.h>
 #include <linux/namei.h>
+#include <linux/oom.h>
 #include <linux/posix-timers.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/coredump.h>
@@ -166,12 +167,11 @@ static bool cxlfork_mm_is_shared(void)
 		return false;
 	rcu_read_lock();
 	for_each_process(p) {
-		if (p->group_leader == current->group_leader || (p->flags & PF_KTHREAD))
+		if (same_thread_group(p, current) || (p->flags & PF_KTHREAD))
 			continue;
-		if (READ_ONCE(p->mm) == current->mm) {
-			shared = true;
+		shared = process_shares_mm(p, current->mm);
+		if (shared)
 			break;
-		}
 	}
 	rcu_read_unlock();
 	return shared;

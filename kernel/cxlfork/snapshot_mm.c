@@ -177,6 +177,27 @@ static bool cxlfork_vma_is_vdso(struct vm_area_struct *vma)
 	return name && (!strcmp(name, "[vdso]") || !strcmp(name, "[vvar]"));
 }
 
+/**
+ * cxlfork_find_vma - the mapping that was recorded
+ * @v:		its record
+ *
+ * Nobody should have changed it since, but others have ways to: a userfaultfd,
+ * process_madvise().
+ *
+ * Context: the mmap lock of current is held.
+ * Return: the mapping, or NULL: it is not the same any more.
+ */
+struct vm_area_struct *cxlfork_find_vma(const struct cxlfork_vma *v)
+{
+	struct vm_area_struct *vma = vma_lookup(current->mm, le64_to_cpu(v->start));
+
+	if (!vma || vma->vm_start != le64_to_cpu(v->start) ||
+	    vma->vm_end != le64_to_cpu(v->end) || cxlfork_vma_obstacle(vma) ||
+	    cxlfork_vma_flags(vma->vm_flags) != le32_to_cpu(v->flags))
+		return NULL;
+	return vma;
+}
+
 static int cxlfork_snapshot_vma(struct cxlfork_snapshot *snap, struct vm_area_struct *vma)
 {
 	struct cxlfork_log *log = &snap->req->log;

@@ -271,7 +271,7 @@ SYSCALL_DEFINE2(cxlrestore, struct cxlrestore_args __user *, uargs, size_t, size
 	if (ret)
 		return ret;
 	ret = -EINVAL;
-	if ((args.flags & ~CXLRESTORE_FLAGS) || in_ia32_syscall())
+	if (args.flags & ~CXLRESTORE_FLAGS)
 		goto out;
 	ret = cxlfork_log_init(&r.log, args.nr_reports);
 	if (ret)

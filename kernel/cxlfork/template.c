@@ -11,10 +11,13 @@
  * checked entry by entry before it is attached.
  */
 #include <linux/align.h>
+#include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/cxlfork.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
+#include <linux/uidgid.h>
 #include <linux/workqueue.h>
 #include "crc.h"
 
@@ -360,26 +363,28 @@ static struct cxlfork_template *cxlfork_template_use(struct cxlfork_ckpt *ckpt,
 	return t;
 }
 
-/**
- * cxlfork_template_open - open a checkpoint
- * @pool:	where it is
- * @id:		which
- * @log:	gets the reason if it can't be
- *
- * Context: process context, sleeps.
- * Return: the template with a reference, or ERR_PTR: -ENOENT, -EUCLEAN
- * (damaged), -EPROTONOSUPPORT, -ENOEXEC (not for this host), -ENOMEM.
- */
-struct cxlfork_template *cxlfork_template_open(struct cxlfork_pool *pool, u64 id,
-					       struct cxlfork_log *log)
+/* Who may: the owner, the group and others as the mode says, or the privileged. */
+static int cxlfork_check_permission(const struct cxlfork_ckpt *ckpt, struct cxlfork_log *log)
 {
-	struct cxlfork_template *t;
-	struct cxlfork_ckpt *ckpt;
+	u32 mode = ckpt->mode;
 
-	mutex_lock(&cxlfork_templates_lock);
-	ckpt = pool->ops->get(pool, id);
+	if (uid_eq(current_fsuid(), make_kuid(&init_user_ns, ckpt->uid)))
+		mode >>= 6;
+	else if (in_group_p(make_kgid(&init_user_ns, ckpt->gid)))
+		mode >>= 3;
+	if ((mode & 4) || capable(CAP_CHECKPOINT_RESTORE))
+		return 0;
+	cxlfork_obstacle(log, CXLFORK_REASON_PERMISSION,
+			 "checkpoint %#llx belongs to user %u", ckpt->id, ckpt->uid);
+	return -EACCES;
+}
+
+static struct cxlfork_template *cxlfork_template_get(struct cxlfork_pool *pool, u64 id,
+						     struct cxlfork_log *log)
+{
+	struct cxlfork_ckpt *ckpt = pool->ops->get(pool, id);
+
 	if (IS_ERR(ckpt)) {
-		t = ERR_CAST(ckpt);
 		if (PTR_ERR(ckpt) == -ENOENT)
 			cxlfork_obstacle(log, CXLFORK_REASON_NO_CHECKPOINT,
 					 "there is no live checkpoint %#llx", id);
@@ -389,9 +394,34 @@ struct cxlfork_template *cxlfork_template_open(struct cxlfork_pool *pool, u64 id
 			cxlfork_obstacle(log, CXLFORK_REASON_POOL,
 					 "the pool can't give checkpoint %#llx (error %ld)",
 					 id, -PTR_ERR(ckpt));
-	} else {
-		t = cxlfork_template_use(ckpt, log);
+		return ERR_CAST(ckpt);
 	}
+	/* Before anything of it is read. */
+	if (cxlfork_check_permission(ckpt, log)) {
+		pool->ops->put(ckpt);
+		return ERR_PTR(-EACCES);
+	}
+	return cxlfork_template_use(ckpt, log);
+}
+
+/**
+ * cxlfork_template_open - open a checkpoint
+ * @pool:	where it is
+ * @id:		which
+ * @log:	gets the reason if it can't be
+ *
+ * Context: process context, sleeps.
+ * Return: the template with a reference, or ERR_PTR: -ENOENT, -EACCES, -EUCLEAN
+ * (damaged), -EPROTONOSUPPORT, -ENOEXEC (not for this host), -ENOMEM, -EINTR.
+ */
+struct cxlfork_template *cxlfork_template_open(struct cxlfork_pool *pool, u64 id,
+					       struct cxlfork_log *log)
+{
+	struct cxlfork_template *t;
+
+	if (mutex_lock_killable(&cxlfork_templates_lock))
+		return ERR_PTR(-EINTR);
+	t = cxlfork_template_get(pool, id, log);
 	mutex_unlock(&cxlfork_templates_lock);
 	return t;
 }

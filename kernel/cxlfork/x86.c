@@ -13,6 +13,8 @@
 #include <linux/ptrace.h>
 #include <linux/regset.h>
 #include <linux/sched/task_stack.h>
+#include <linux/security.h>
+#include <linux/syscall_user_dispatch.h>
 #include <linux/utsname.h>
 #include <linux/vmalloc.h>
 #include <asm/fpu/api.h>
@@ -112,6 +114,31 @@ int cxlfork_arch_compatible(const struct cxlfork_image *image, struct cxlfork_lo
 	return 0;
 }
 
+static bool cxlfork_has_shadow_stack(void)
+{
+#ifdef CONFIG_X86_USER_SHADOW_STACK
+	return current->thread.features || current->thread.features_locked;
+#else
+	return false;
+#endif
+}
+
+/**
+ * cxlfork_arch_ghost - can current become a clone?
+ *
+ * Return: NULL, or what it has that a clone could not get rid of.
+ */
+const char *cxlfork_arch_ghost(void)
+{
+	if (test_thread_flag(TIF_ADDR32) || in_ia32_syscall())
+		return "the caller is a 32-bit process";
+	if (cxlfork_has_shadow_stack())
+		return "the caller uses a shadow stack";
+	if (!cpu_feature_enabled(X86_FEATURE_XSAVE))
+		return "this CPU has no XSAVE";
+	return NULL;
+}
+
 static bool cxlfork_plain_task(void)
 {
 	struct pt_regs *regs = current_pt_regs();
@@ -134,6 +161,9 @@ static int cxlfork_snapshot_xstate(struct cxlfork_snapshot *snap)
 	if (!xstate)
 		return -ENOMEM;
 	fpu_sync_fpstate(&current->thread.fpu);
+	/* Like fork(): what the task has is the value of its last switch. */
+	if (cpu_feature_enabled(X86_FEATURE_OSPKE))
+		current->thread.pkru = read_pkru();
 	copy_xstate_to_uabi_buf(to, current, XSTATE_COPY_XSAVE);
 	return 0;
 }
@@ -186,10 +216,19 @@ int cxlfork_arch_snapshot(struct cxlfork_snapshot *snap, struct cxlfork_task *ta
 #endif
 	if (test_thread_flag(TIF_IO_BITMAP) || current->thread.iopl_emul)
 		cxlfork_obstacle(log, CXLFORK_REASON_ARCH, "I/O ports in use");
-#ifdef CONFIG_X86_USER_SHADOW_STACK
-	if (current->thread.features & ARCH_SHSTK_SHSTK)
+	if (cxlfork_has_shadow_stack())
 		cxlfork_obstacle(log, CXLFORK_REASON_ARCH, "shadow stack in use");
+#ifdef CONFIG_ADDRESS_MASKING
+	if (current->mm->context.lam_cr3_mask)
+		cxlfork_obstacle(log, CXLFORK_REASON_ARCH, "tagged addresses (LAM) in use");
 #endif
+	if (current->group_leader->thread.fpu.perm.__state_perm & ~fpu_user_cfg.default_features)
+		cxlfork_obstacle(log, CXLFORK_REASON_ARCH,
+				 "permission for dynamic XSAVE features (AMX)");
+	if (test_thread_flag(TIF_NOTSC) || test_thread_flag(TIF_NOCPUID))
+		cxlfork_obstacle(log, CXLFORK_REASON_ARCH, "TSC or CPUID disabled by prctl");
+	if (test_syscall_work(SYSCALL_USER_DISPATCH))
+		cxlfork_obstacle(log, CXLFORK_REASON_ARCH, "syscall user dispatch in use");
 	if (!cpu_feature_enabled(X86_FEATURE_XSAVE))
 		cxlfork_obstacle(log, CXLFORK_REASON_ARCH, "this CPU has no XSAVE");
 
@@ -257,14 +296,18 @@ int cxlfork_arch_check_mm(const struct cxlfork_mm_state *state)
 int cxlfork_arch_restore_mm(struct mm_struct *mm, const struct cxlfork_mm_state *state)
 {
 	u64 vdso = le64_to_cpu(state->vdso);
+	int ret;
 
 #ifdef CONFIG_X86_INTEL_MEMORY_PROTECTION_KEYS
 	mm->context.pkey_allocation_map = le32_to_cpu(state->pkey_map);
 	mm->context.execute_only_pkey = le32_to_cpu(state->exec_pkey);
 #endif
+	/* As exec of a 64-bit program; whether there is one at all is for boot. */
+	__set_bit(MM_CONTEXT_HAS_VSYSCALL, &mm->context.flags);
 	if (!vdso)
 		return 0;
-	return install_vdso(mm, &vdso_image_64, vdso + vdso_image_64.sym_vvar_start);
+	ret = security_mmap_addr(vdso + vdso_image_64.sym_vvar_start);
+	return ret ?: install_vdso(mm, &vdso_image_64, vdso + vdso_image_64.sym_vvar_start);
 }
 
 /**
