@@ -9,6 +9,7 @@
 # afterwards or extents are missing. TAP and consoles are kept in build/test.
 # Last line: N passed, N failed, N skipped. Wants what 'make lab-ready' and
 # 'make kernel CONFIG=debug' make.
+# shellcheck disable=SC2317 # functions are called by name and by trap
 set -uo pipefail
 
 { # read whole before it runs: an edit of this file does not disturb a run
@@ -103,7 +104,6 @@ mkdir "$out"
 began=$SECONDS
 jobs=()
 
-# shellcheck disable=SC2317 # by trap
 finish() {
 	local status=$? d j
 	trap '' INT TERM HUP
