@@ -19,6 +19,7 @@
 #include <linux/sched.h>
 #include <linux/mm_types.h>
 #include <linux/types.h>
+#include <linux/xarray.h>
 #include <uapi/linux/cxlfork.h>
 #include <uapi/linux/cxlfork_format.h>
 
@@ -133,6 +134,7 @@ int cxlfork_register_pool(struct cxlfork_pool *pool);
 void cxlfork_unregister_pool(struct cxlfork_pool *pool);
 int cxlfork_guard(struct cxlfork_pool *pool, u32 extent, u32 nr, bool readonly);
 struct cxlfork_pool *cxlfork_pool_get(int fd);
+bool cxlfork_pool_try_hold(struct cxlfork_pool *pool);
 void cxlfork_pool_hold(struct cxlfork_pool *pool);
 void cxlfork_pool_put(struct cxlfork_pool *pool);
 
@@ -247,8 +249,7 @@ struct cxlfork_buf {
 extern const u32 cxlfork_entry_size[CXLFORK_NR_SECTIONS];
 
 void *cxlfork_buf_add(struct cxlfork_buf *buf, size_t len);
-int cxlfork_buf_find(const struct cxlfork_buf *buf, const void *ptr);
-int cxlfork_buf_add_ptr(struct cxlfork_buf *buf, const void *ptr);
+int cxlfork_buf_add_file(struct cxlfork_buf *buf, struct file *file);
 
 /**
  * struct cxlfork_request - one call of cxlfork()
@@ -288,16 +289,18 @@ struct cxlfork_request {
  * struct cxlfork_snapshot - a task's state in the on-CXL format, pages apart
  * @req:	what it is made for
  * @sec:	sections
- * @inodes:	of the mapped files, to find each only once
+ * @inodes:	index of each mapped file, by inode
  * @mapped:	an open file of each, with a reference
- * @files:	open files of the descriptors, to find duplicates; no references
+ * @files:	index of the first descriptor of each open file, by file
+ * @opened:	these files, with a reference, so that none is another meanwhile
  */
 struct cxlfork_snapshot {
 	struct cxlfork_request	*req;
 	struct cxlfork_buf	sec[CXLFORK_NR_SECTIONS];
-	struct cxlfork_buf	inodes;
+	struct xarray		inodes;
 	struct cxlfork_buf	mapped;
-	struct cxlfork_buf	files;
+	struct xarray		files;
+	struct cxlfork_buf	opened;
 };
 
 int cxlfork_snapshot_string(struct cxlfork_snapshot *snap, const char *s, __le32 *at);
@@ -330,6 +333,7 @@ vm_flags_t cxlfork_vm_flags(u32 flags, u32 pkey);
 	 O_LARGEFILE | O_DIRECTORY | O_NOATIME | O_PATH)
 
 struct file *cxlfork_open(const char *path, int flags, u32 rdev);
+bool cxlfork_pseudo_file(struct file *file);
 int cxlfork_file_identity(struct file *file, struct cxlfork_file *id);
 const char *cxlfork_file_differs(const struct cxlfork_file *was,
 				 const struct cxlfork_file *is);
@@ -490,6 +494,7 @@ struct cxlfork_restore {
 int cxlfork_restore_open_files(struct cxlfork_restore *r);
 int cxlfork_restore_mm(struct cxlfork_restore *r);
 int cxlfork_restore_fds(struct cxlfork_restore *r);
+int cxlfork_restore_own_fds(struct cxlfork_restore *r);
 void cxlfork_restore_install_fds(struct cxlfork_restore *r);
 long cxlfork_restore(struct cxlfork_restore *r);
 

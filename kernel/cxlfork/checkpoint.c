@@ -362,18 +362,26 @@ static int cxlfork_snapshot(struct cxlfork_snapshot *snap)
 	return ret;
 }
 
-static void cxlfork_snapshot_free(struct cxlfork_snapshot *snap)
+static void cxlfork_put_files(struct cxlfork_buf *buf)
 {
-	struct file **mapped = snap->mapped.data;
+	struct file **files = buf->data;
 	u32 i;
 
-	for (i = 0; i < snap->mapped.len / sizeof(*mapped); i++)
-		fput(mapped[i]);
+	for (i = 0; i < buf->len / sizeof(*files); i++)
+		fput(files[i]);
+	kvfree(buf->data);
+}
+
+static void cxlfork_snapshot_free(struct cxlfork_snapshot *snap)
+{
+	u32 i;
+
+	cxlfork_put_files(&snap->mapped);
+	cxlfork_put_files(&snap->opened);
 	for (i = 0; i < CXLFORK_NR_SECTIONS; i++)
 		kvfree(snap->sec[i].data);
-	kvfree(snap->inodes.data);
-	kvfree(snap->mapped.data);
-	kvfree(snap->files.data);
+	xa_destroy(&snap->inodes);
+	xa_destroy(&snap->files);
 }
 
 /**
@@ -392,6 +400,8 @@ long cxlfork_checkpoint(struct cxlfork_request *req)
 
 	if (!current->mm || (current->flags & PF_EXITING))
 		return -ESRCH;
+	xa_init(&snap.inodes);
+	xa_init(&snap.files);
 	ret = cxlfork_snapshot(&snap);
 	if (!ret && !(req->flags & CXLFORK_CHECK))
 		ret = req->log.nr ? -EOPNOTSUPP : cxlfork_write_image(&snap, &id);

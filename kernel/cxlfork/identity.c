@@ -10,6 +10,7 @@
 #include <linux/fs.h>
 #include <linux/fsverity.h>
 #include <linux/kdev_t.h>
+#include <linux/magic.h>
 #include <linux/namei.h>
 #include <linux/slab.h>
 #include <linux/stat.h>
@@ -94,6 +95,24 @@ static int cxlfork_build_id(struct file *file, u8 *id)
 	}
 	kfree(notes);
 	return ret;
+}
+
+/**
+ * cxlfork_pseudo_file - is it a window on the kernel, though it looks regular?
+ * @file:	regular file
+ *
+ * Mapping such a file may map devices.
+ */
+bool cxlfork_pseudo_file(struct file *file)
+{
+	switch (file_inode(file)->i_sb->s_magic) {
+	case PROC_SUPER_MAGIC:
+	case SYSFS_MAGIC:
+	case DEBUGFS_MAGIC:
+	case TRACEFS_MAGIC:
+		return true;
+	}
+	return false;
 }
 
 /**

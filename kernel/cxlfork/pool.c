@@ -128,6 +128,24 @@ void cxlfork_pool_hold(struct cxlfork_pool *pool)
 	refcount_inc(&pool->users);
 }
 
+/**
+ * cxlfork_pool_try_hold - take a reference on what was the pool once
+ * @pool:	compared only, if it is not the pool any more
+ *
+ * Return: whether it still is; then cxlfork_pool_put() is due.
+ */
+bool cxlfork_pool_try_hold(struct cxlfork_pool *pool)
+{
+	bool held;
+
+	mutex_lock(&cxlfork_pool_lock);
+	held = pool == cxlfork_the_pool && try_module_get(pool->owner);
+	if (held)
+		refcount_inc(&pool->users);
+	mutex_unlock(&cxlfork_pool_lock);
+	return held;
+}
+
 void cxlfork_pool_put(struct cxlfork_pool *pool)
 {
 	struct module *owner = pool->owner;

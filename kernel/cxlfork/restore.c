@@ -22,6 +22,7 @@
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/syscall_user_dispatch.h>
+#include <linux/uprobes.h>
 #include <linux/user_events.h>
 
 static int cxlfork_check_ghost(struct cxlfork_restore *r)
@@ -72,8 +73,6 @@ static int cxlfork_prepare(struct cxlfork_restore *r)
 		ret = cxlfork_restore_fds(r);
 	if (!ret)
 		ret = cxlfork_restore_mm(r);
-	if (!ret && current->fs->users > 1)
-		ret = unshare_fs_struct();
 	if (ret)
 		return ret;
 	ret = cxlfork_arch_prepare(t->sec[CXLFORK_SEC_XSTATE].data,
@@ -81,6 +80,11 @@ static int cxlfork_prepare(struct cxlfork_restore *r)
 	if (ret == -EUCLEAN)
 		cxlfork_obstacle(&r->log, CXLFORK_REASON_CPU,
 				 "this CPU can't take the extended register state");
+	/* From here on only a fatal signal or lack of memory stops it. */
+	if (!ret)
+		ret = cxlfork_restore_own_fds(r);
+	if (!ret && current->fs->users > 1)
+		ret = unshare_fs_struct();
 	return ret;
 }
 
@@ -125,9 +129,27 @@ static void cxlfork_set_registered(const struct cxlfork_task *task)
 		current->rseq = (void __user *)le64_to_cpu(task->rseq);
 		current->rseq_len = le32_to_cpu(task->rseq_len);
 		current->rseq_sig = le32_to_cpu(task->rseq_sig);
-		rseq_set_notify_resume(current);
+		/* An interrupted critical section has to be aborted. */
+		rseq_preempt(current);
 	}
 #endif
+}
+
+/* Probes and profilers of this host learn of the new mappings. */
+static void cxlfork_announce_vmas(void)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+
+	VMA_ITERATOR(vmi, mm, 0);
+
+	mmap_write_lock(mm);
+	for_each_vma(vmi, vma) {
+		perf_event_mmap(vma);
+		if (vma->vm_file)
+			uprobe_mmap(vma);
+	}
+	mmap_write_unlock(mm);
 }
 
 static void cxlfork_set_task(struct cxlfork_restore *r)
@@ -139,6 +161,7 @@ static void cxlfork_set_task(struct cxlfork_restore *r)
 	current->personality = le32_to_cpu(task->personality);
 	__set_task_comm(current, task->comm, true);
 	perf_event_exec();
+	cxlfork_announce_vmas();
 	WRITE_ONCE(current->self_exec_id, current->self_exec_id + 1);
 	cxlfork_set_signals(r->template);
 	cxlfork_set_registered(task);

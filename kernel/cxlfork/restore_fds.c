@@ -98,7 +98,6 @@ static unsigned int cxlfork_max_fds(void)
 	return max;
 }
 
-/* Let the ghost's table be large enough: installing must not fail later. */
 static int cxlfork_expand_table(struct cxlfork_restore *r)
 {
 	u32 nr = r->template->sec[CXLFORK_SEC_FDS].nr;
@@ -155,11 +154,26 @@ int cxlfork_restore_fds(struct cxlfork_restore *r)
 	if (!r->fds)
 		return -ENOMEM;
 	for (i = 0; i < nr; i++) {
-		ret = cxlfork_restore_fd(r, i);
+		ret = fatal_signal_pending(current) ? -EINTR : cxlfork_restore_fd(r, i);
 		if (ret)
 			return ret;
+		cond_resched();
 	}
-	ret = unshare_files();
+	return 0;
+}
+
+/**
+ * cxlfork_restore_own_fds - give the ghost a table of its own, large enough
+ * @r:		the restore
+ *
+ * Installing the clone's descriptors must not fail later.
+ *
+ * Return: 0 or -errno.
+ */
+int cxlfork_restore_own_fds(struct cxlfork_restore *r)
+{
+	int ret = unshare_files();
+
 	return ret ?: cxlfork_expand_table(r);
 }
 
@@ -181,8 +195,9 @@ void cxlfork_restore_install_fds(struct cxlfork_restore *r)
 		const struct cxlfork_fd *in = &cxlfork_fds(r)[i];
 		bool cloexec = le32_to_cpu(in->flags) & CXLFORK_FD_CLOEXEC;
 
-		if (r->fds[i])
-			WARN_ON_ONCE(replace_fd(le32_to_cpu(in->fd), r->fds[i],
-						cloexec ? O_CLOEXEC : 0));
+		/* Somebody may have lowered RLIMIT_NOFILE just now. */
+		if (r->fds[i] && replace_fd(le32_to_cpu(in->fd), r->fds[i],
+					    cloexec ? O_CLOEXEC : 0) < 0)
+			send_sig(SIGKILL, current, 1);
 	}
 }

@@ -45,7 +45,8 @@ static int cxlfork_open_mapped(struct cxlfork_restore *r, u32 i)
 		return PTR_ERR(file);
 	}
 	r->files[i] = file;
-	if (!S_ISREG(file_inode(file)->i_mode) || !file->f_op->mmap)
+	if (!S_ISREG(file_inode(file)->i_mode) || !file->f_op->mmap ||
+	    cxlfork_pseudo_file(file))
 		return cxlfork_file_obstacle(r, path, "not a file that can be mapped", -EACCES);
 	ret = cxlfork_file_identity(file, &is);
 	if (ret)
@@ -133,6 +134,8 @@ static int cxlfork_map_file(struct vm_area_struct *vma, struct file *file,
 	vm_flags_t vm_flags = v->vm_flags;
 	int ret;
 
+	if (find_vma_intersection(vma->vm_mm, v->start, v->end))
+		return -EEXIST;
 	if (path_noexec(&file->f_path))
 		vm_flags &= ~VM_MAYEXEC;
 	vm_flags_init(vma, vm_flags);
@@ -143,8 +146,15 @@ static int cxlfork_map_file(struct vm_area_struct *vma, struct file *file,
 		vma->vm_ops = NULL; /* not opened: nothing to close */
 		return ret;
 	}
-	/* A file system that changes the mapping is none we know how to clone. */
-	return vma->vm_flags != vm_flags || vma_is_anonymous(vma) ? -ENODEV : 0;
+	ret = insert_vm_struct(vma->vm_mm, vma);
+	if (ret)
+		return ret;
+	/*
+	 * A file system that changes the mapping is none we know how to clone.  It
+	 * may have filled in entries, too: the mapping is there, and goes with the
+	 * address space.
+	 */
+	return vma->vm_flags != vm_flags || vma_is_anonymous(vma) ? -EMEDIUMTYPE : 0;
 }
 
 static void cxlfork_discard_vma(struct vm_area_struct *vma)
@@ -179,14 +189,13 @@ static int cxlfork_map_vma(struct cxlfork_restore *r, const struct cxlfork_templ
 	if (v->file == CXLFORK_NO_FILE) {
 		vma_set_anonymous(vma);
 		vm_flags_init(vma, v->vm_flags);
-		ret = 0;
+		ret = insert_vm_struct(mm, vma);
 	} else {
 		ret = cxlfork_map_file(vma, r->files[v->file], v);
 	}
-	if (!ret)
-		ret = insert_vm_struct(mm, vma);
 	if (ret) {
-		cxlfork_discard_vma(vma);
+		if (ret != -EMEDIUMTYPE)
+			cxlfork_discard_vma(vma);
 		cxlfork_report(&r->log, CXLFORK_REASON_FILE, -1, v->start, v->end, -ret,
 			       "mapping %lx-%lx can't be made here (error %d)",
 			       v->start, v->end, -ret);

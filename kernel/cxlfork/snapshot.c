@@ -40,13 +40,16 @@ const u32 cxlfork_entry_size[CXLFORK_NR_SECTIONS] = {
  * @buf:	the buffer
  * @len:	how many
  *
- * Return: their place, valid until the next call; or NULL: no memory.
+ * Return: their place, valid until the next call; or NULL: no memory, or too much.
  */
 void *cxlfork_buf_add(struct cxlfork_buf *buf, size_t len)
 {
 	size_t need = buf->len + len;
 	void *place;
 
+	/* No section is larger. */
+	if (need > SZ_1G)
+		return NULL;
 	if (need > buf->cap) {
 		size_t cap = max_t(size_t, need, buf->cap * 2);
 		void *data;
@@ -64,25 +67,14 @@ void *cxlfork_buf_add(struct cxlfork_buf *buf, size_t len)
 	return place;
 }
 
-/* The index of a pointer in a buffer of pointers, or -1. */
-int cxlfork_buf_find(const struct cxlfork_buf *buf, const void *ptr)
+/* Append a reference on a file. */
+int cxlfork_buf_add_file(struct cxlfork_buf *buf, struct file *file)
 {
-	const void **ptrs = buf->data;
-	int i;
-
-	for (i = buf->len / sizeof(*ptrs) - 1; i >= 0; i--)
-		if (ptrs[i] == ptr)
-			break;
-	return i;
-}
-
-int cxlfork_buf_add_ptr(struct cxlfork_buf *buf, const void *ptr)
-{
-	const void **place = cxlfork_buf_add(buf, sizeof(ptr));
+	struct file **place = cxlfork_buf_add(buf, sizeof(file));
 
 	if (!place)
 		return -ENOMEM;
-	*place = ptr;
+	*place = get_file(file);
 	return 0;
 }
 

@@ -11,7 +11,7 @@
 #include <linux/kdev_t.h>
 #include <linux/magic.h>
 #include <linux/major.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 
 static bool cxlfork_handed_over(const struct cxlfork_request *req, int fd)
 {
@@ -134,27 +134,30 @@ static int cxlfork_snapshot_fd(struct cxlfork_snapshot *snap, int fd, struct fil
 	struct cxlfork_buf *buf = &snap->sec[CXLFORK_SEC_FDS];
 	struct cxlfork_fd id = { .path = cpu_to_le32(CXLFORK_NO_STRING) }, *out;
 	u32 flags = get_close_on_exec(fd) ? CXLFORK_FD_CLOEXEC : 0;
-	int same, ret;
+	unsigned long key = (unsigned long)file / sizeof(file);
+	void *known;
+	int ret = 0;
 
 	id.fd = cpu_to_le32(fd);
 	if (cxlfork_handed_over(snap->req, fd)) {
 		id.kind = cpu_to_le32(CXLFORK_FD_HANDOVER);
-		file = NULL;
 	} else {
 		/* An earlier one of the same open file (dup, dup2)? */
-		same = cxlfork_buf_find(&snap->files, file);
-		if (same >= 0) {
-			id.kind = ((struct cxlfork_fd *)buf->data)[same].kind;
-			id.same = cpu_to_le32(same);
+		known = xa_load(&snap->files, key);
+		if (known) {
+			id.same = cpu_to_le32(xa_to_value(known));
+			id.kind = ((struct cxlfork_fd *)buf->data)[xa_to_value(known)].kind;
 			flags |= CXLFORK_FD_SAME;
-			file = NULL;
 		} else {
 			ret = cxlfork_snapshot_open_file(snap, fd, file, &id);
-			if (ret)
-				return ret;
+			if (!ret)
+				ret = cxlfork_buf_add_file(&snap->opened, file);
+			if (!ret)
+				ret = xa_err(xa_store(&snap->files, key,
+						      xa_mk_value(buf->len / sizeof(*out)),
+						      GFP_KERNEL));
 		}
 	}
-	ret = cxlfork_buf_add_ptr(&snap->files, file);
 	if (ret)
 		return ret;
 	id.flags = cpu_to_le32(flags);
@@ -186,7 +189,8 @@ int cxlfork_snapshot_fds(struct cxlfork_snapshot *snap)
 		rcu_read_unlock();
 		if (!file)
 			break;
-		ret = cxlfork_snapshot_fd(snap, fd, file);
+		ret = fatal_signal_pending(current) ? -EINTR :
+			cxlfork_snapshot_fd(snap, fd, file);
 		fput(file);
 		cond_resched();
 	}

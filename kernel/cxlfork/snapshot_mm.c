@@ -10,6 +10,7 @@
 #include <linux/mount.h>
 #include <linux/pkeys.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/userfaultfd_k.h>
 
 /* The kernel's flags and the format's, where they mean the same. */
@@ -79,19 +80,21 @@ static int cxlfork_snapshot_file(struct cxlfork_snapshot *snap, struct file *fil
 				 __le32 *index)
 {
 	const struct inode *inode = file_user_inode(file);
-	int nr = cxlfork_buf_find(&snap->inodes, inode), ret;
+	u32 nr = snap->mapped.len / sizeof(file);
+	void *known;
+	int ret = 0;
 
-	if (nr < 0) {
-		nr = snap->inodes.len / sizeof(inode);
-		ret = cxlfork_buf_add_ptr(&snap->inodes, inode);
-		if (!ret)
-			ret = cxlfork_buf_add_ptr(&snap->mapped, file);
-		if (ret)
-			return ret;
-		get_file(file);
+	known = xa_load(&snap->inodes, (unsigned long)inode / sizeof(inode));
+	if (known) {
+		*index = cpu_to_le32(xa_to_value(known));
+		return 0;
 	}
+	ret = xa_err(xa_store(&snap->inodes, (unsigned long)inode / sizeof(inode),
+			      xa_mk_value(nr), GFP_KERNEL));
+	if (!ret)
+		ret = cxlfork_buf_add_file(&snap->mapped, file);
 	*index = cpu_to_le32(nr);
-	return 0;
+	return ret;
 }
 
 /* A mapped file that can't be named: each of its mappings is an obstacle. */
@@ -125,6 +128,8 @@ static int cxlfork_snapshot_files(struct cxlfork_snapshot *snap)
 		struct cxlfork_file id = { }, *out;
 		int ret;
 
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		ret = cxlfork_file_identity(files[i], &id);
 		if (!ret)
 			ret = cxlfork_snapshot_path(snap, file_user_path(files[i]), &id.path);
@@ -157,7 +162,7 @@ static const char *cxlfork_vma_obstacle(struct vm_area_struct *vma)
 		return NULL;
 	if (!vma->vm_file)
 		return "special mapping";
-	if (!S_ISREG(file_inode(vma->vm_file)->i_mode))
+	if (!S_ISREG(file_inode(vma->vm_file)->i_mode) || cxlfork_pseudo_file(vma->vm_file))
 		return "maps a file that is not a regular one";
 	if (vma->vm_flags & VM_SHARED)
 		return "shared and writable";
@@ -284,7 +289,8 @@ static int cxlfork_snapshot_vmas(struct cxlfork_snapshot *snap)
 	for_each_vma(vmi, vma) {
 		if (ret)
 			break;
-		ret = cxlfork_snapshot_vma(snap, vma);
+		ret = fatal_signal_pending(current) ? -EINTR : cxlfork_snapshot_vma(snap, vma);
+		cond_resched();
 	}
 	return ret;
 }

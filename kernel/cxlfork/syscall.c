@@ -24,12 +24,17 @@
  * @req:	what is asked for
  * @ref:	who waits, and the process
  * @work:	runs in the process, on its way to user space
+ * @exec_id:	the program for which permission was given
  * @done:	@req.result is set
+ *
+ * While it waits for the process it holds no reference on the pool: that can be
+ * for ever.
  */
 struct cxlfork_job {
 	struct cxlfork_request	req;
 	refcount_t		ref;
 	struct callback_head	work;
+	u64			exec_id;
 	struct completion	done;
 };
 
@@ -39,20 +44,32 @@ static void cxlfork_job_put(struct cxlfork_job *job)
 		return;
 	cxlfork_log_free(&job->req.log);
 	kvfree(job->req.handover);
-	cxlfork_pool_put(job->req.pool);
 	kfree(job);
 }
 
 static void cxlfork_job_run(struct callback_head *work)
 {
 	struct cxlfork_job *job = container_of(work, struct cxlfork_job, work);
+	struct cxlfork_pool *pool = job->req.pool;
 
-	job->req.result = cxlfork_checkpoint(&job->req);
+	if (current->self_exec_id != job->exec_id) {
+		cxlfork_obstacle(&job->req.log, CXLFORK_REASON_TASK_STATE,
+				 "the process has executed another program meanwhile");
+		job->req.result = -EAGAIN;
+	} else if (!cxlfork_pool_try_hold(pool)) {
+		job->req.result = -ENODEV;
+	} else {
+		job->req.result = cxlfork_checkpoint(&job->req);
+		cxlfork_pool_put(pool);
+	}
 	complete(&job->done);
 	cxlfork_job_put(job);
 }
 
-/* Let @task checkpoint itself before it returns to user space. */
+/*
+ * Let @task checkpoint itself before it returns to user space.  Uses the caller's
+ * reference on the pool up.
+ */
 static long cxlfork_other(struct cxlfork_job *job, struct task_struct *task)
 {
 	int ret;
@@ -60,8 +77,10 @@ static long cxlfork_other(struct cxlfork_job *job, struct task_struct *task)
 	if (task_is_stopped_or_traced(task)) {
 		cxlfork_obstacle(&job->req.log, CXLFORK_REASON_TASK_STATE,
 				 "the process is stopped: it has to run");
+		cxlfork_pool_put(job->req.pool);
 		return -EBUSY;
 	}
+	cxlfork_pool_put(job->req.pool);
 	init_task_work(&job->work, cxlfork_job_run);
 	refcount_inc(&job->ref);
 	ret = task_work_add(task, &job->work, TWA_SIGNAL);
@@ -81,7 +100,7 @@ static long cxlfork_other(struct cxlfork_job *job, struct task_struct *task)
 	return job->req.result;
 }
 
-static struct task_struct *cxlfork_target(int pidfd)
+static struct task_struct *cxlfork_target(int pidfd, u64 *exec_id)
 {
 	struct task_struct *task;
 	unsigned int flags;
@@ -93,6 +112,7 @@ static struct task_struct *cxlfork_target(int pidfd)
 	task = pidfd_get_task(pidfd, &flags);
 	if (IS_ERR(task))
 		return task;
+	*exec_id = READ_ONCE(task->self_exec_id);
 	if (ptrace_may_access(task, PTRACE_MODE_ATTACH_REALCREDS) &&
 	    !(task->flags & PF_KTHREAD))
 		return task;
@@ -154,7 +174,7 @@ static struct cxlfork_job *cxlfork_new_job(const struct cxlfork_args *args,
 	req->flags = args->flags;
 	req->uid = from_kuid(&init_user_ns, current_fsuid());
 	req->gid = from_kgid(&init_user_ns, current_fsgid());
-	req->privileged = capable(CAP_CHECKPOINT_RESTORE);
+	req->privileged = ns_capable_noaudit(&init_user_ns, CAP_CHECKPOINT_RESTORE);
 	req->payload = args->payload;
 	req->payload_max = args->payload ? args->payload_size : 0;
 	if (args->pidfd == -1)
@@ -175,6 +195,7 @@ static struct cxlfork_job *cxlfork_new_job(const struct cxlfork_args *args,
 	if (!ret)
 		return job;
 	cxlfork_job_put(job);
+	cxlfork_pool_put(pool);
 	return ERR_PTR(ret);
 }
 
@@ -204,13 +225,15 @@ SYSCALL_DEFINE2(cxlfork, struct cxlfork_args __user *, uargs, size_t, size)
 	if (IS_ERR(job))
 		return put_user(0, &uargs->nr_reports) ?: PTR_ERR(job);
 
-	task = cxlfork_target(args.pidfd);
+	task = cxlfork_target(args.pidfd, &job->exec_id);
 	if (IS_ERR(task)) {
 		ret = PTR_ERR(task);
+		cxlfork_pool_put(job->req.pool);
 	} else {
 		if (task == current) {
 			job->req.self = true;
 			ret = cxlfork_checkpoint(&job->req);
+			cxlfork_pool_put(job->req.pool);
 		} else {
 			ret = cxlfork_other(job, task);
 		}

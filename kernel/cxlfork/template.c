@@ -17,6 +17,7 @@
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 #include <linux/uidgid.h>
 #include <linux/workqueue.h>
 #include "crc.h"
@@ -47,18 +48,20 @@ void *cxlfork_template_at(struct cxlfork_template *t, u64 offset)
 	       (offset & (CXLFORK_EXTENT_SIZE - 1));
 }
 
-static void cxlfork_template_read(struct cxlfork_template *t, u64 offset,
-				  void *to, size_t len)
+static int cxlfork_template_read(struct cxlfork_template *t, u64 offset,
+				 void *to, size_t len)
 {
 	while (len) {
 		size_t n = min_t(u64, len, CXLFORK_EXTENT_SIZE -
 					   (offset & (CXLFORK_EXTENT_SIZE - 1)));
 
-		memcpy(to, cxlfork_template_at(t, offset), n);
+		if (copy_mc_to_kernel(to, cxlfork_template_at(t, offset), n))
+			return -EIO;
 		to += n;
 		offset += n;
 		len -= n;
 	}
+	return 0;
 }
 
 static u64 cxlfork_image_bytes(const struct cxlfork_template *t)
@@ -89,7 +92,8 @@ static int cxlfork_read_header(struct cxlfork_template *t, struct cxlfork_log *l
 	t->image = image;
 	if (!image)
 		return -ENOMEM;
-	memcpy(image, ckpt->pool->addr + ckpt->first, sizeof(*image));
+	if (copy_mc_to_kernel(image, ckpt->pool->addr + ckpt->first, sizeof(*image)))
+		return cxlfork_damaged(log, "its header can't be read (memory error)");
 	if (le32_to_cpu(image->head.magic) != CXLFORK_MAGIC_IMAGE)
 		return cxlfork_damaged(log, "its header has no magic");
 	if (le32_to_cpu(image->head.version) != CXLFORK_FORMAT_VERSION) {
@@ -130,7 +134,8 @@ static int cxlfork_read_extents(struct cxlfork_template *t, struct cxlfork_log *
 		return -ENOMEM;
 
 	raw = (__le32 *)t->extents;
-	memcpy(raw, pool->addr + t->first + offset, len);
+	if (copy_mc_to_kernel(raw, pool->addr + t->first + offset, len))
+		return cxlfork_damaged(log, "its table of extents can't be read (memory error)");
 	if (le32_to_cpu(t->image->extents_crc) != cxlfork_crc(raw, len))
 		return cxlfork_damaged(log, "the checksum of its table of extents is wrong");
 	for (i = 0; i < nr; i++) {
@@ -171,7 +176,8 @@ static int cxlfork_read_sections(struct cxlfork_template *t, struct cxlfork_log 
 			return -ENOMEM;
 		t->sec[i].len = len;
 		t->sec[i].nr = len / cxlfork_entry_size[i];
-		cxlfork_template_read(t, offset, t->sec[i].data, len);
+		if (cxlfork_template_read(t, offset, t->sec[i].data, len))
+			return cxlfork_damaged(log, "a section can't be read (memory error)");
 		if (le32_to_cpu(s->crc) != cxlfork_crc(t->sec[i].data, len)) {
 			cxlfork_obstacle(log, CXLFORK_REASON_IMAGE,
 					 "the checkpoint is damaged: section %u has a wrong checksum",
@@ -269,11 +275,13 @@ static void cxlfork_templates_idle(struct work_struct *work)
 		ckpts[nr++] = t->ckpt;
 		t->ckpt = NULL;
 	}
-	cxlfork_templates_trim(NULL);
 	mutex_unlock(&cxlfork_templates_lock);
 	if (!nr)
 		return;
 	synchronize_rcu();
+	mutex_lock(&cxlfork_templates_lock);
+	cxlfork_templates_trim(NULL);
+	mutex_unlock(&cxlfork_templates_lock);
 	while (nr--) {
 		struct cxlfork_pool *pool = ckpts[nr]->pool;
 

@@ -10,6 +10,7 @@
 #include <linux/pkeys.h>
 #include <linux/security.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 
 static int cxlfork_bad(struct cxlfork_log *log, const char *what, u64 which)
 {
@@ -310,31 +311,40 @@ static int cxlfork_check_table(struct cxlfork_template *t,
 int cxlfork_template_leaf(struct cxlfork_template *t, u32 i, struct cxlfork_log *log)
 {
 	struct cxlfork_template_leaf *leaf = &t->leaves[i];
+	u64 *copy, *dst = NULL;
 	const u64 *src;
-	u64 *dst = NULL;
-	int nr, ret = 0;
+	int nr, ret = -ENOMEM;
 
 	/* Pairs with the release below: checked entries. */
 	if (smp_load_acquire(&leaf->table))
 		return 0;
 	src = cxlfork_template_at(t, le64_to_cpu(t->image->leaves_off) + (u64)i * PAGE_SIZE);
+	copy = (u64 *)__get_free_page(GFP_KERNEL_ACCOUNT);
+	if (!copy)
+		goto out;
 	if (!leaf->whole || t->space.image_base != t->space.host_base) {
 		dst = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 		if (!dst)
-			return -ENOMEM;
+			goto out;
 	}
-	nr = cxlfork_check_table(t, leaf, src, dst);
-	if (nr != leaf->nr_pages)
+	nr = copy_mc_to_kernel(copy, src, PAGE_SIZE) ? -EIO :
+		cxlfork_check_table(t, leaf, copy, dst);
+	if (nr != leaf->nr_pages) {
 		ret = cxlfork_bad(log, "a leaf maps what it must not", leaf->addr);
+		goto out;
+	}
 
 	mutex_lock(&t->lock);
-	if (!ret && !leaf->table) {
+	if (!leaf->table) {
 		leaf->local = dst;
 		/* Pairs with the acquire above: checked entries first. */
 		smp_store_release(&leaf->table, dst ?: src);
 		dst = NULL;
 	}
 	mutex_unlock(&t->lock);
+	ret = 0;
+out:
+	free_page((unsigned long)copy);
 	free_page((unsigned long)dst);
 	return ret;
 }

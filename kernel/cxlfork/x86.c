@@ -234,6 +234,13 @@ int cxlfork_arch_snapshot(struct cxlfork_snapshot *snap, struct cxlfork_task *ta
 
 	for (i = 0; i < CXLFORK_NR_REGS; i++)
 		task->regs[i] = cpu_to_le64(values[i]);
+	/* Task work runs in some system calls as well, where this is no state. */
+	if (!snap->req->self && (int)regs->orig_ax >= 0 && regs->ax == -ENOSYS)
+		cxlfork_obstacle(log, CXLFORK_REASON_TASK_STATE,
+				 "the process is in the middle of a system call: try again");
+	/* A tracer's single step is not the process's own. */
+	if (test_thread_flag(TIF_FORCED_TF))
+		task->regs[EFLAGS] &= cpu_to_le64(~X86_EFLAGS_TF);
 	if (snap->req->self) {
 		task->regs[RAX] = 0;
 		task->regs[ORIG_RAX] = cpu_to_le64(-1);

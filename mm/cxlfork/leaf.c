@@ -17,7 +17,7 @@
 #include <linux/mm.h>
 #include <linux/pgalloc.h>
 #include <linux/sched/coredump.h>
-#include <linux/sched/mm.h>
+#include <linux/uaccess.h>
 #include <asm/tlb.h>
 #include <asm/tlbflush.h>
 
@@ -54,20 +54,8 @@ struct page *__cxlfork_pte_page(pte_t pte)
 	return page->pgmap->owner == &cxlfork_pgmap_owner ? page : NULL;
 }
 
-/**
- * __cxlfork_unshare - give an address space a table of its own
- * @mm:		the address space
- * @pmd:	entry that may point at a leaf
- * @addr:	an address below it, or CXLFORK_ANY_ADDR
- *
- * What the table maps does not change.  Whoever loses a race against another
- * unshare succeeds.
- *
- * Context: process context, sleeps; the mmap lock, the VMA lock, or (for a
- * file mapping) the lock of i_mmap is held, so that @pmd stays.
- * Return: 0, then @pmd does not point at a leaf; or -ENOMEM.
- */
-int __cxlfork_unshare(struct mm_struct *mm, pmd_t *pmd, unsigned long addr)
+static int cxlfork_unshare_gfp(struct mm_struct *mm, pmd_t *pmd,
+			       unsigned long addr, gfp_t gfp)
 {
 	pmd_t old = READ_ONCE(*pmd);
 	pgtable_t new;
@@ -75,10 +63,13 @@ int __cxlfork_unshare(struct mm_struct *mm, pmd_t *pmd, unsigned long addr)
 
 	if (!cxlfork_pmd_leaf(old))
 		return 0;
-	new = pte_alloc_one(mm);
+	new = __pte_alloc_one(mm, gfp);
 	if (!new)
 		return -ENOMEM;
-	copy_page(page_address(new), (void *)pmd_page_vaddr(old));
+	if (copy_mc_to_kernel(page_address(new), (void *)pmd_page_vaddr(old), PAGE_SIZE)) {
+		pte_free(mm, new);
+		return -EHWPOISON;
+	}
 
 	ptl = pmd_lock(mm, pmd);
 	if (!cxlfork_pmd_leaf(*pmd) || pmd_pfn(*pmd) != pmd_pfn(old)) {
@@ -105,6 +96,25 @@ int __cxlfork_unshare(struct mm_struct *mm, pmd_t *pmd, unsigned long addr)
 	if (mm->cxlfork)
 		atomic_long_inc(&mm->cxlfork->unshared);
 	return 0;
+}
+
+/**
+ * __cxlfork_unshare - give an address space a table of its own
+ * @mm:		the address space
+ * @pmd:	entry that may point at a leaf
+ * @addr:	an address below it, or CXLFORK_ANY_ADDR
+ *
+ * What the table maps does not change.  Whoever loses a race against another
+ * unshare succeeds.
+ *
+ * Context: process context, sleeps; the mmap lock or the VMA lock is held, so
+ * that @pmd stays.
+ * Return: 0, then @pmd does not point at a leaf; -ENOMEM; or -EHWPOISON: the
+ * leaf can't be read.
+ */
+int __cxlfork_unshare(struct mm_struct *mm, pmd_t *pmd, unsigned long addr)
+{
+	return cxlfork_unshare_gfp(mm, pmd, addr, GFP_PGTABLE_USER);
 }
 
 static pmd_t *cxlfork_find_pmd(struct mm_struct *mm, unsigned long addr)
@@ -172,8 +182,8 @@ int __cxlfork_unshare_range(struct mm_struct *mm, unsigned long start,
  * to see it, because it would set the accessed bit in the leaf.
  *
  * Context: as handle_mm_fault().
- * Return: 0: the table is local now, go on; VM_FAULT_NOPAGE: all is done; or
- * VM_FAULT_OOM.
+ * Return: 0: the table is local now, go on; VM_FAULT_NOPAGE: all is done;
+ * VM_FAULT_OOM or VM_FAULT_HWPOISON.
  */
 vm_fault_t __cxlfork_fault(struct vm_fault *vmf)
 {
@@ -187,8 +197,14 @@ vm_fault_t __cxlfork_fault(struct vm_fault *vmf)
 		if (pte_present(READ_ONCE(table[pte_index(vmf->address)])))
 			return VM_FAULT_NOPAGE;
 	}
-	return __cxlfork_unshare(vmf->vma->vm_mm, vmf->pmd, vmf->address) ?
-		VM_FAULT_OOM : 0;
+	switch (__cxlfork_unshare(vmf->vma->vm_mm, vmf->pmd, vmf->address)) {
+	case 0:
+		return 0;
+	case -EHWPOISON:
+		return VM_FAULT_HWPOISON;
+	default:
+		return VM_FAULT_OOM;
+	}
 }
 
 /**
@@ -239,7 +255,6 @@ bool __cxlfork_zap(struct mmu_gather *tlb, struct vm_area_struct *vma,
 		   pmd_t *pmd, unsigned long addr, unsigned long end,
 		   bool even_cows)
 {
-	unsigned int noreclaim;
 	int ret;
 
 	/* At exit free_pgtables() detaches: no entry is looked at. */
@@ -253,12 +268,13 @@ bool __cxlfork_zap(struct mmu_gather *tlb, struct vm_area_struct *vma,
 	if (test_bit(MMF_UNSTABLE, &tlb->mm->flags))
 		return true;
 	/*
-	 * munmap() and madvise() have unshared the edges already.  What is left
-	 * is truncation of a mapped file, under the lock of i_mmap: no reclaim.
+	 * No leaf is below two mappings, and munmap() and madvise() have unshared
+	 * those that they cover in part.  What is left is truncation of a mapped
+	 * file, under the lock of i_mmap, which reclaim wants as well.
 	 */
-	noreclaim = memalloc_noreclaim_save();
-	ret = cxlfork_unshare(tlb->mm, pmd, addr);
-	memalloc_noreclaim_restore(noreclaim);
+	ret = cxlfork_unshare_gfp(tlb->mm, pmd, addr,
+				  GFP_NOWAIT | __GFP_NOWARN | __GFP_NOMEMALLOC |
+				  __GFP_ZERO | __GFP_ACCOUNT);
 	if (ret)
 		pr_warn_ratelimited("cxlfork: no memory to unmap %lx-%lx of process %d: the pages stay\n",
 				    addr, end, current->tgid);
