@@ -45,8 +45,12 @@ static int cxlfork_open_mapped(struct cxlfork_restore *r, u32 i)
 		return PTR_ERR(file);
 	}
 	r->files[i] = file;
-	if (!S_ISREG(file_inode(file)->i_mode) || !file->f_op->mmap ||
-	    cxlfork_pseudo_file(file))
+	if (!S_ISREG(file_inode(file)->i_mode)) {
+		cxlfork_report(&r->log, CXLFORK_REASON_FILE_CHANGED, -1, 0, 0, 0,
+			       "%s is not the file that was checkpointed: no regular file", path);
+		return -ESTALE;
+	}
+	if (!file->f_op->mmap || cxlfork_pseudo_file(file))
 		return cxlfork_file_obstacle(r, path, "not a file that can be mapped", -EACCES);
 	ret = cxlfork_file_identity(file, &is);
 	if (ret)
@@ -93,19 +97,18 @@ static int cxlfork_may_map_one(struct file *file, const struct cxlfork_template_
 	ret = security_mmap_addr(v->start);
 	if (ret)
 		return ret;
-	/* The ghost's own promise (PR_SET_MDWE) binds the clone. */
-	if (map_deny_write_exec(v->vm_flags, v->vm_flags))
+	/*
+	 * The ghost's own promise (PR_SET_MDWE) binds the clone.  Anonymous memory
+	 * comes with content: it was written before it was executable.
+	 */
+	if (map_deny_write_exec(file ? v->vm_flags : v->vm_flags & ~VM_EXEC, v->vm_flags))
 		return -EACCES;
 	prot |= v->flags & CXLFORK_VMA_READ ? PROT_READ : 0;
 	prot |= v->flags & CXLFORK_VMA_WRITE ? PROT_WRITE : 0;
 	prot |= v->flags & CXLFORK_VMA_EXEC ? PROT_EXEC : 0;
 	if (file && (prot & PROT_EXEC) && path_noexec(&file->f_path))
 		return -EPERM;
-	ret = security_mmap_file(file, prot, flags | (file ? 0 : MAP_ANONYMOUS));
-	/* What is executed may come from the image: that is not the file's. */
-	if (!ret && file && (prot & PROT_EXEC) && cxlfork_vma_has_pages(v->flags))
-		ret = security_mmap_file(NULL, prot, flags | MAP_ANONYMOUS);
-	return ret;
+	return security_mmap_file(file, prot, flags | (file ? 0 : MAP_ANONYMOUS));
 }
 
 static int cxlfork_may_map(struct cxlfork_restore *r)

@@ -8,11 +8,8 @@
  */
 #include <linux/cxlfork.h>
 #include <linux/capability.h>
-#include <linux/cred.h>
 #include <linux/fs_struct.h>
-#include <linux/init_task.h>
 #include <linux/mm.h>
-#include <linux/namei.h>
 #include <linux/oom.h>
 #include <linux/posix-timers.h>
 #include <linux/rcupdate.h>
@@ -99,33 +96,14 @@ int cxlfork_snapshot_string(struct cxlfork_snapshot *snap, const char *s, __le32
 	return 0;
 }
 
-/*
- * Does a name lead to a file?  That is asked with the kernel's credentials: the
- * process has the file, though it may have dropped the right to go there again,
- * and a ghost may have it.
- */
-static bool cxlfork_leads_to(const char *name, const struct path *path)
-{
-	const struct cred *old = override_creds(&init_cred);
-	struct path found;
-	bool same = false;
-
-	if (!kern_path(name, 0, &found)) {
-		same = d_inode(found.dentry) == d_inode(path->dentry);
-		path_put(&found);
-	}
-	revert_creds(old);
-	return same;
-}
-
 /**
  * cxlfork_snapshot_path - keep the name of a file
  * @snap:	the snapshot
  * @path:	where it is
  * @at:		gets the place of the name
  *
- * The name is absolute in the task's own root, and leads to that file now: not
- * so for deleted files, memfds and their like, and what is mounted over.
+ * The name is absolute in the task's own root; deleted files, memfds and their
+ * like, and what is mounted outside of it, have none.
  *
  * Context: process context, sleeps; no mmap lock is held.
  * Return: 0; -ENOENT: it has no name (any more); or -ENOMEM.
@@ -133,6 +111,7 @@ static bool cxlfork_leads_to(const char *name, const struct path *path)
 int cxlfork_snapshot_path(struct cxlfork_snapshot *snap, const struct path *path,
 			  __le32 *at)
 {
+	struct path root;
 	char *buf, *name;
 	int ret = -ENOENT;
 
@@ -142,8 +121,10 @@ int cxlfork_snapshot_path(struct cxlfork_snapshot *snap, const struct path *path
 	buf = kmalloc(PATH_MAX, GFP_KERNEL);
 	if (!buf)
 		return -ENOMEM;
-	name = d_path(path, buf, PATH_MAX);
-	if (!IS_ERR(name) && name[0] == '/' && cxlfork_leads_to(name, path))
+	get_fs_root(current->fs, &root);
+	name = __d_path(path, &root, buf, PATH_MAX);
+	path_put(&root);
+	if (!IS_ERR_OR_NULL(name))
 		ret = cxlfork_snapshot_string(snap, name, at);
 	kfree(buf);
 	return ret;

@@ -104,7 +104,7 @@ static void cxlfork_file_obstacle(struct cxlfork_snapshot *snap, u32 file, struc
 	u32 nr = snap->sec[CXLFORK_SEC_VMAS].len / sizeof(*v), i;
 	bool mapped = false;
 
-	for (i = 0; i < nr; i++) {
+	for (i = 0; i < nr && snap->req->log.nr <= snap->req->log.capacity; i++) {
 		if (le32_to_cpu(v[i].file) != file)
 			continue;
 		mapped = true;

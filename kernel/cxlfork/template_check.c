@@ -87,6 +87,10 @@ static int cxlfork_check_vma(struct cxlfork_template *t, u32 i, unsigned long fl
 		.pgoff = pgoff,
 		.file = file,
 	};
+	/* What is charged for a mapping that can be written is not the image's say. */
+	if ((flags & CXLFORK_VMA_WRITE) && (!(flags & CXLFORK_VMA_NORESERVE) ||
+					    sysctl_overcommit_memory == OVERCOMMIT_NEVER))
+		t->vmas[i].vm_flags |= VM_ACCOUNT;
 	t->vmas[i].prot = vm_get_page_prot(t->vmas[i].vm_flags);
 	return 0;
 }

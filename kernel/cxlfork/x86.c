@@ -117,7 +117,7 @@ int cxlfork_arch_compatible(const struct cxlfork_image *image, struct cxlfork_lo
 static bool cxlfork_has_shadow_stack(void)
 {
 #ifdef CONFIG_X86_USER_SHADOW_STACK
-	return current->thread.features || current->thread.features_locked;
+	return current->thread.features & ARCH_SHSTK_SHSTK;
 #else
 	return false;
 #endif
@@ -388,6 +388,7 @@ void cxlfork_arch_restore(const struct cxlfork_task *task, u32 pkru)
 	struct pt_regs *regs = current_pt_regs();
 
 	flush_ptrace_hw_breakpoint(current);
+	reset_thread_features();
 	memset(current->thread.tls_array, 0, sizeof(current->thread.tls_array));
 	loadsegment(es, 0);
 	loadsegment(ds, 0);
