@@ -147,7 +147,8 @@ CXL_TEST(handover)
 	struct cxl *cxl = &self->cxl;
 	int pipe_in[2], pair[2], theirs[2], handover[3], p[2];
 	struct ghost g = { 0 };
-	char c = 0;
+	char c = 0, all[16] = "";
+	ssize_t n, got = 0;
 	long id;
 
 	ASSERT_EQ(0, pipe(pipe_in));
@@ -197,15 +198,10 @@ CXL_TEST(handover)
 	EXPECT_EQ(1, write(p[1], "q", 1));
 	EXPECT_EQ(0, ghost_wait(&g));
 	close(theirs[0]);
-	{
-		char all[16] = "";
-		ssize_t n, got = 0;
-
-		while ((n = read(theirs[1], all + got, sizeof(all) - 1 - got)) > 0)
-			got += n;
-		/* The end came: the clone and its ghost have left nothing open. */
-		EXPECT_STREQ("answertwo", all);
-	}
+	while ((n = read(theirs[1], all + got, sizeof(all) - 1 - got)) > 0)
+		got += n;
+	/* The end came: the clone and its ghost have left nothing open. */
+	EXPECT_STREQ("answertwo", all);
 }
 
 static int out_pipe[2];
@@ -225,14 +221,10 @@ CXL_TEST(standard_ones)
 	long id;
 
 	ASSERT_EQ(0, pipe2(out_pipe, O_CLOEXEC));
-	{
-		int handover[2] = { out_pipe[0], out_pipe[1] };
-
-		cxl_init(cxl);
-		cxl->args.handover = (uintptr_t)handover;
-		cxl->args.nr_handover = 2;
-		id = cxl_call(cxl);
-	}
+	cxl_init(cxl);
+	cxl->args.handover = (uintptr_t)out_pipe;
+	cxl->args.nr_handover = 2;
+	id = cxl_call(cxl);
 	if (!id) {
 		CHECK(fcntl(0, F_GETFD) == -1 && errno == EBADF);
 		CHECK(write(1, "out", 3) == 3);
