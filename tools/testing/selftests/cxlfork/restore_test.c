@@ -149,7 +149,7 @@ CXL_TEST(file_removed)
 	EXPECT_NE(NULL, strstr(g.reports[0].text, file));
 	/* A directory, a fifo, a device in its place. */
 	ASSERT_EQ(0, mkdir(file, 0700));
-	EXPECT_NO_RESTORE(cxl, id, &g, EACCES, CXLFORK_REASON_FILE);
+	EXPECT_NO_RESTORE(cxl, id, &g, ESTALE, CXLFORK_REASON_FILE_CHANGED);
 	ASSERT_EQ(0, rmdir(file));
 	ASSERT_EQ(0, symlink("/dev/zero", file));
 	EXPECT_NO_RESTORE(cxl, id, &g, ESTALE, CXLFORK_REASON_FILE_CHANGED);
