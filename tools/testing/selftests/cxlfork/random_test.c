@@ -265,7 +265,7 @@ static void (*const ops[])(unsigned long at, unsigned long n) = {
 static int run(uint64_t seed)
 {
 	const char *s = getenv("CXLFORK_OPS");
-	long i, nr = s ? atol(s) : 120;
+	long i, nr = s ? atol(s) : 60;
 
 	state = seed * 0x9e3779b97f4a7c15ULL + 1;
 	for (i = 0; i < 8; i++)
