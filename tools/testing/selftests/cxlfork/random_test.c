@@ -230,12 +230,12 @@ static void op_mlock(unsigned long at, unsigned long n)
 
 static void op_madvise(unsigned long at, unsigned long n)
 {
-	static const int advice[] = {
+	static const int advice[10] = {
 		MADV_COLD, MADV_PAGEOUT, MADV_WILLNEED, MADV_SEQUENTIAL, MADV_NORMAL,
 		MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_DONTDUMP, MADV_DODUMP, 25 /* COLLAPSE */,
 	};
 
-	madvise(area + at * PAGE, n * PAGE, advice[rnd(sizeof(advice) / sizeof(advice[0]))]);
+	madvise(area + at * PAGE, n * PAGE, advice[rnd(10)]);
 }
 
 static void op_remote(unsigned long at, unsigned long n)
@@ -257,7 +257,9 @@ static void op_remote(unsigned long at, unsigned long n)
 	tag[at] = value;
 }
 
-static void (*const ops[])(unsigned long at, unsigned long n) = {
+#define NR_OPS 14
+
+static void (*const ops[NR_OPS])(unsigned long at, unsigned long n) = {
 	op_write, op_write, op_write, op_mprotect, op_mprotect, op_munmap, op_dontneed,
 	op_mmap, op_mremap, op_mremap, op_fork, op_mlock, op_madvise, op_remote,
 };
@@ -280,7 +282,7 @@ static int run(uint64_t seed)
 		if (at + n > PAGES)
 			n = PAGES - at;
 		inject(true);
-		ops[rnd(sizeof(ops) / sizeof(ops[0]))](at, n);
+		ops[rnd(NR_OPS)](at, n);
 		inject(false);
 	}
 	check();
