@@ -147,16 +147,18 @@ struct cxlfork_template;
 /**
  * struct cxlfork_mm - what an address space with CXL pages holds
  * @template:	the open checkpoint; a counted reference
- * @leaves_shared: PMDs that point at a shared leaf now
  * @unshared:	leaves that were copied because something was to be written
+ * @split:	2 MiB pages that 4 KiB entries map since, for the same reason
  * @cow:	CXL pages that a write copied
+ * @cow_huge:	2 MiB pages that a write copied
  * @gup:	CXL pages that a pin or a remote access copied
  */
 struct cxlfork_mm {
 	struct cxlfork_template	*template;
-	atomic_long_t		leaves_shared;
 	atomic_long_t		unshared;
+	atomic_long_t		split;
 	atomic_long_t		cow;
+	atomic_long_t		cow_huge;
 	atomic_long_t		gup;
 };
 
@@ -180,7 +182,7 @@ struct cxlfork_space {
  * @young:	the PTE's accessed bit
  * @dirty:	the PTE's dirty bit
  * @absent:	not present, but not empty either (swapped out, migrating)
- * @nr:		how many of @page are set, or (when only counting) would be
+ * @nr:		how many of @page are set
  */
 struct cxlfork_chunk {
 	struct page	*page[CXLFORK_LEAF_ENTRIES];
@@ -190,8 +192,18 @@ struct cxlfork_chunk {
 	unsigned int	nr;
 };
 
+struct page *cxlfork_pfn_page(unsigned long pfn);
 int cxlfork_mm_init(struct mm_struct *mm, struct cxlfork_template *template);
+/*
+ * What cxlfork_count() has found in 2 MiB: an address there, how many pages;
+ * @huge: they are one page of 2 MiB.
+ */
+typedef int (*cxlfork_counted_fn)(void *arg, unsigned long addr, unsigned int nr,
+				  bool huge);
+
+pmd_t *cxlfork_alloc_pmd(struct mm_struct *mm, unsigned long addr);
 int cxlfork_attach_leaf(struct mm_struct *mm, unsigned long addr, phys_addr_t table);
+int cxlfork_attach_huge(struct mm_struct *mm, unsigned long addr, u64 entry);
 int cxlfork_copy_leaf(struct mm_struct *mm, unsigned long addr, const u64 *table);
 u64 cxlfork_make_entry(unsigned long pfn, pgprot_t prot, bool young);
 int cxlfork_check_entries(const struct cxlfork_space *space, const u64 *src,
@@ -199,9 +211,7 @@ int cxlfork_check_entries(const struct cxlfork_space *space, const u64 *src,
 			  pgprot_t prot);
 int cxlfork_collect(struct vm_area_struct *vma, unsigned long start,
 		    unsigned long end, struct cxlfork_chunk *chunk);
-int cxlfork_count(struct vm_area_struct *vma,
-		  int (*counted)(void *arg, unsigned long addr, unsigned int nr),
-		  void *arg);
+int cxlfork_count(struct vm_area_struct *vma, cxlfork_counted_fn counted, void *arg);
 void cxlfork_chunk_release(struct cxlfork_chunk *chunk);
 
 /*
@@ -378,8 +388,10 @@ struct cxlfork_template_vma {
  * struct cxlfork_template_leaf - a leaf, decoded
  * @addr:	first address
  * @vma:	index of the first mapping below it
- * @whole:	that mapping covers all of it
+ * @whole:	that mapping is anonymous and covers all of it
+ * @huge:	one page of 2 MiB
  * @nr_pages:	entries that map a page, as the image says
+ * @entry:	@huge, once checked: the entry of its first page; not zero
  * @table:	once checked: the table to attach (@whole) or to copy
  * @local:	@table is a page of this host
  */
@@ -387,8 +399,10 @@ struct cxlfork_template_leaf {
 	unsigned long	addr;
 	u32		vma;
 	bool		whole;
+	bool		huge;
 	bool		local;
 	u32		nr_pages;
+	u64		entry;
 	const u64	*table;
 };
 

@@ -6,7 +6,8 @@
  * that the clones of one host share) and that software never writes.  A PMD
  * that points at one is marked by _PAGE_SPECIAL and lacks _PAGE_RW.  A
  * *cxl-pte* is a present, special, read-only PTE that maps a page of a pool,
- * in a leaf or in a local copy of one.
+ * in a leaf or in a local copy of one.  A *huge* PMD here is a special,
+ * read-only one that maps a 2 MiB page of a pool.
  *
  * While no pool is attached all of this is behind one static key that is off.
  * See Documentation/cxlfork/design.rst for who calls what and why.
@@ -46,6 +47,22 @@ static inline bool cxlfork_pmd_leaf(pmd_t pmd)
 	       (pmd_val(pmd) & CXLFORK_PMD_MASK) == CXLFORK_PMD_LEAF;
 }
 
+bool __cxlfork_pmd_huge(pmd_t pmd);
+
+/* Likewise: one that maps a 2 MiB page of a pool? */
+static inline bool cxlfork_pmd_huge(pmd_t pmd)
+{
+	return IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) && cxlfork_enabled() &&
+	       (pmd_val(pmd) & (_PAGE_PSE | _PAGE_SPECIAL)) == (_PAGE_PSE | _PAGE_SPECIAL) &&
+	       __cxlfork_pmd_huge(pmd);
+}
+
+/* Likewise: what has to be unshared before a part of it changes? */
+static inline bool cxlfork_pmd_shared(pmd_t pmd)
+{
+	return cxlfork_pmd_leaf(pmd) || cxlfork_pmd_huge(pmd);
+}
+
 struct page *__cxlfork_pte_page(pte_t pte);
 
 /* The CXL page that @pte maps, or NULL if it is no cxl-pte. */
@@ -68,9 +85,11 @@ int __cxlfork_unshare(struct mm_struct *mm, pmd_t *pmd, unsigned long addr);
 int __cxlfork_unshare_range(struct mm_struct *mm, unsigned long start,
 			    unsigned long end, bool edges);
 vm_fault_t __cxlfork_fault(struct vm_fault *vmf);
-bool __cxlfork_zap(struct mmu_gather *tlb, struct vm_area_struct *vma,
-		   pmd_t *pmd, unsigned long addr, unsigned long end,
-		   bool even_cows);
+void __cxlfork_prepare_collapse(struct vm_area_struct *vma, unsigned long addr);
+vm_fault_t __cxlfork_huge_wp(struct vm_fault *vmf);
+struct page *__cxlfork_follow_huge(unsigned int flags);
+bool __cxlfork_zap(struct mmu_gather *tlb, pmd_t *pmd, unsigned long addr,
+		   unsigned long end);
 void __cxlfork_free_leaf(struct mmu_gather *tlb, pmd_t *pmd, unsigned long addr);
 struct page *__cxlfork_wp_source(struct vm_fault *vmf);
 int __cxlfork_dup_mm(struct mm_struct *mm, struct mm_struct *oldmm);
@@ -80,7 +99,7 @@ void __cxlfork_exit_mm(struct mm_struct *mm);
 static inline int cxlfork_unshare(struct mm_struct *mm, pmd_t *pmd,
 				  unsigned long addr)
 {
-	return cxlfork_pmd_leaf(READ_ONCE(*pmd)) ?
+	return cxlfork_pmd_shared(READ_ONCE(*pmd)) ?
 		__cxlfork_unshare(mm, pmd, addr) : 0;
 }
 
@@ -104,6 +123,14 @@ static inline int cxlfork_unshare_edges(struct mm_struct *mm,
 static inline struct page *cxlfork_wp_source(struct vm_fault *vmf)
 {
 	return cxlfork_enabled() ? __cxlfork_wp_source(vmf) : NULL;
+}
+
+/* MADV_COLLAPSE: CXL pages of the 2 MiB at @addr become local ones first. */
+static inline void cxlfork_prepare_collapse(struct vm_area_struct *vma,
+					    unsigned long addr)
+{
+	if (cxlfork_enabled())
+		__cxlfork_prepare_collapse(vma, addr);
 }
 
 static inline void cxlfork_init_mm(struct mm_struct *mm)
@@ -132,6 +159,16 @@ int proc_pid_cxlfork_stat(struct seq_file *m, struct pid_namespace *ns,
 #define CXLFORK_ANY_ADDR	(~0UL)
 
 static inline bool cxlfork_pmd_leaf(pmd_t pmd)
+{
+	return false;
+}
+
+static inline bool cxlfork_pmd_huge(pmd_t pmd)
+{
+	return false;
+}
+
+static inline bool cxlfork_pmd_shared(pmd_t pmd)
 {
 	return false;
 }
@@ -169,15 +206,29 @@ static inline vm_fault_t __cxlfork_fault(struct vm_fault *vmf)
 	return 0;
 }
 
-static inline bool __cxlfork_zap(struct mmu_gather *tlb, struct vm_area_struct *vma,
-				 pmd_t *pmd, unsigned long addr, unsigned long end,
-				 bool even_cows)
+static inline vm_fault_t __cxlfork_huge_wp(struct vm_fault *vmf)
+{
+	return 0;
+}
+
+static inline struct page *__cxlfork_follow_huge(unsigned int flags)
+{
+	return NULL;
+}
+
+static inline bool __cxlfork_zap(struct mmu_gather *tlb, pmd_t *pmd,
+				 unsigned long addr, unsigned long end)
 {
 	return false;
 }
 
 static inline void __cxlfork_free_leaf(struct mmu_gather *tlb, pmd_t *pmd,
 				       unsigned long addr)
+{
+}
+
+static inline void cxlfork_prepare_collapse(struct vm_area_struct *vma,
+					    unsigned long addr)
 {
 }
 

@@ -28,7 +28,9 @@
  * @nr_leaves:	how many
  * @dirty:	their dirty bits
  * @nr_pages:	data pages planned
- * @used:	data pages written
+ * @nr_huge:	pages of 2 MiB planned; they are the first of the data pages
+ * @used:	data pages written, as if all of the huge ones were
+ * @used_huge:	pages of 2 MiB written
  * @chunk:	pages of the leaf that is written
  * @table:	that leaf
  */
@@ -42,7 +44,9 @@ struct cxlfork_writer {
 	u32			nr_leaves;
 	__le64			(*dirty)[CXLFORK_LEAF_ENTRIES / 64];
 	u64			nr_pages;
+	u64			nr_huge;
 	u64			used;
+	u64			used_huge;
 	struct cxlfork_chunk	*chunk;
 	u64			*table;
 };
@@ -73,7 +77,7 @@ struct cxlfork_plan {
 	struct vm_area_struct		*vma;
 };
 
-static int cxlfork_plan_leaf(void *arg, unsigned long addr, unsigned int nr)
+static int cxlfork_plan_leaf(void *arg, unsigned long addr, unsigned int nr, bool huge)
 {
 	struct cxlfork_plan *plan = arg;
 	struct cxlfork_writer *w = plan->w;
@@ -87,9 +91,14 @@ static int cxlfork_plan_leaf(void *arg, unsigned long addr, unsigned int nr)
 		if (!leaf)
 			return -ENOMEM;
 		leaf->addr = cpu_to_le64(addr);
-		if (plan->vma->vm_start <= addr && plan->vma->vm_end - addr >= PMD_SIZE)
+		if (vma_is_anonymous(plan->vma) && plan->vma->vm_start <= addr &&
+		    plan->vma->vm_end - addr >= PMD_SIZE)
 			leaf->flags = cpu_to_le32(CXLFORK_LEAF_WHOLE);
 		w->nr_leaves++;
+	}
+	if (huge && vma_is_accessible(plan->vma)) {
+		leaf->flags |= cpu_to_le32(CXLFORK_LEAF_HUGE);
+		w->nr_huge++;
 	}
 	w->nr_pages += nr;
 	return fatal_signal_pending(current) ? -EINTR : 0;
@@ -112,6 +121,7 @@ static int cxlfork_plan_leaves(struct cxlfork_writer *w)
 		if (ret)
 			return ret;
 	}
+	w->used = w->nr_huge * CXLFORK_LEAF_ENTRIES;
 	w->leaves = w->snap->sec[CXLFORK_SEC_LEAVES].data;
 	w->dirty = cxlfork_buf_add(&w->snap->sec[CXLFORK_SEC_DIRTY],
 				   w->nr_leaves * sizeof(*w->dirty));
@@ -128,6 +138,8 @@ static u64 cxlfork_plan_layout(struct cxlfork_writer *w)
 	for (i = 0; i < CXLFORK_NR_SECTIONS; i++)
 		bytes += ALIGN(w->snap->sec[i].len, 8);
 	bytes += sizeof(*image) + PAGE_SIZE + (w->nr_leaves + w->nr_pages) * PAGE_SIZE;
+	if (w->nr_huge)
+		bytes += CXLFORK_EXTENT_SIZE;
 	/* The table of extents takes room itself: generously rounded up. */
 	table = ALIGN((DIV_ROUND_UP(bytes, CXLFORK_EXTENT_SIZE - 4) + 1) * sizeof(__le32), 8);
 
@@ -143,6 +155,9 @@ static u64 cxlfork_plan_layout(struct cxlfork_writer *w)
 	offset = PAGE_ALIGN(offset);
 	image->leaves_off = cpu_to_le64(offset);
 	offset += (u64)w->nr_leaves * PAGE_SIZE;
+	/* Each page of 2 MiB is an extent of its own. */
+	if (w->nr_huge)
+		offset = ALIGN(offset, CXLFORK_EXTENT_SIZE);
 	image->data_off = cpu_to_le64(offset);
 	offset += w->nr_pages * PAGE_SIZE;
 	return offset;
@@ -180,30 +195,54 @@ static int cxlfork_reserve(struct cxlfork_writer *w)
 	return PTR_ERR(ckpt);
 }
 
-/* One page: copy it, make its entry. */
-static int cxlfork_write_page(struct cxlfork_writer *w, struct page *page,
-			      unsigned int i, pgprot_t prot)
+/* One page: copy it to its place, make its entry. */
+static void cxlfork_write_page(struct cxlfork_writer *w, struct page *page, u64 nr,
+			       unsigned int i, pgprot_t prot)
 {
+	u64 offset = le64_to_cpu(w->image->data_off) + nr * PAGE_SIZE;
 	struct cxlfork_ckpt *ckpt = w->ckpt;
 	void *from;
-	u64 offset;
 
-	if (w->used == w->nr_pages)
-		return -EAGAIN; /* somebody else gave the process more pages */
-	offset = le64_to_cpu(w->image->data_off) + w->used++ * PAGE_SIZE;
 	from = kmap_local_page(page);
 	cxlfork_write(ckpt, offset, from, PAGE_SIZE);
 	kunmap_local(from);
 	offset = cxlfork_region_offset(ckpt, offset);
 	w->table[i] = cxlfork_make_entry(PHYS_PFN(ckpt->pool->base + offset), prot,
 					 test_bit(i, w->chunk->young));
+}
+
+/* Pages of 4 KiB, where there are any. */
+static int cxlfork_write_pages(struct cxlfork_writer *w, unsigned int first,
+			       unsigned int end, pgprot_t prot)
+{
+	unsigned int i;
+
+	for (i = first; i < end; i++) {
+		if (!w->chunk->page[i])
+			continue;
+		if (w->used == w->nr_pages)
+			return -EAGAIN; /* somebody else gave the process more pages */
+		cxlfork_write_page(w, w->chunk->page[i], w->used++, i, prot);
+	}
 	return 0;
+}
+
+/* A page of 2 MiB.  What reclaim took of it meanwhile (MADV_FREE) is zero. */
+static void cxlfork_write_huge(struct cxlfork_writer *w, pgprot_t prot)
+{
+	u64 nr = w->used_huge++ * CXLFORK_LEAF_ENTRIES;
+	unsigned int i;
+
+	for (i = 0; i < CXLFORK_LEAF_ENTRIES; i++)
+		cxlfork_write_page(w, w->chunk->page[i] ?: ZERO_PAGE(0), nr + i, i, prot);
+	w->chunk->nr = CXLFORK_LEAF_ENTRIES;
 }
 
 /* The pages of one mapping below one leaf. */
 static int cxlfork_write_part(struct cxlfork_writer *w, const struct cxlfork_vma *v,
-			      unsigned long addr)
+			      const struct cxlfork_leaf *leaf)
 {
+	unsigned long addr = le64_to_cpu(leaf->addr);
 	unsigned long start = max_t(unsigned long, le64_to_cpu(v->start), addr);
 	unsigned long end = min_t(unsigned long, le64_to_cpu(v->end), addr + PMD_SIZE);
 	vm_flags_t flags = cxlfork_vm_flags(le32_to_cpu(v->flags), le32_to_cpu(v->pkey));
@@ -214,13 +253,14 @@ static int cxlfork_write_part(struct cxlfork_writer *w, const struct cxlfork_vma
 	if (!vma)
 		return -EAGAIN;
 	ret = cxlfork_collect(vma, start, end, w->chunk);
-	for (; !ret && start < end; start += PAGE_SIZE) {
-		struct page *page = w->chunk->page[pte_index(start)];
-
-		if (page)
-			ret = cxlfork_write_page(w, page, pte_index(start), prot);
-	}
-	return ret;
+	if (ret)
+		return ret;
+	if (!(le32_to_cpu(leaf->flags) & CXLFORK_LEAF_HUGE))
+		return cxlfork_write_pages(w, pte_index(start),
+					   pte_index(start) + ((end - start) >> PAGE_SHIFT),
+					   prot);
+	cxlfork_write_huge(w, prot);
+	return 0;
 }
 
 /* The pages of leaf @i, and its table as number @out; returns the pages. */
@@ -237,7 +277,7 @@ static int cxlfork_write_leaf(struct cxlfork_writer *w, u32 i, u32 *first, u32 o
 		if (le64_to_cpu(w->vmas[v].start) >= addr + PMD_SIZE)
 			break;
 		if (cxlfork_vma_has_pages(le32_to_cpu(w->vmas[v].flags)))
-			ret = cxlfork_write_part(w, &w->vmas[v], addr);
+			ret = cxlfork_write_part(w, &w->vmas[v], &w->leaves[i]);
 	}
 	nr = w->chunk->nr;
 	w->leaves[out] = w->leaves[i];

@@ -242,7 +242,9 @@ static int cxlfork_map_leaves(struct cxlfork_restore *r)
 			ret = cxlfork_prepare_anon(r, leaf);
 		if (ret)
 			return ret;
-		if (leaf->whole)
+		if (leaf->huge)
+			ret = cxlfork_attach_huge(r->mm, leaf->addr, leaf->entry);
+		else if (leaf->whole)
 			ret = cxlfork_attach_leaf(r->mm, leaf->addr, __pa(leaf->table));
 		else
 			ret = cxlfork_copy_leaf(r->mm, leaf->addr, leaf->table);

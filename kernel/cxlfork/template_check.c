@@ -130,6 +130,7 @@ static int cxlfork_check_leaves(struct cxlfork_template *t, struct cxlfork_log *
 	for (i = 0; i < t->nr_leaves; i++) {
 		struct cxlfork_template_leaf *leaf = &t->leaves[i];
 		u64 addr = le64_to_cpu(raw[i].addr);
+		u32 flags = le32_to_cpu(raw[i].flags);
 
 		if ((addr & ~PMD_MASK) || addr < floor || addr >= TASK_SIZE_MAX)
 			return cxlfork_bad(log, "a leaf is out of place", addr);
@@ -140,8 +141,15 @@ static int cxlfork_check_leaves(struct cxlfork_template *t, struct cxlfork_log *
 		leaf->addr = addr;
 		leaf->vma = v;
 		leaf->nr_pages = le32_to_cpu(raw[i].nr_pages);
+		/* A file may be truncated: not where a leaf has to be unshared then. */
 		leaf->whole = cxlfork_vma_has_pages(t->vmas[v].flags) &&
+			      t->vmas[v].file == CXLFORK_NO_FILE &&
 			      t->vmas[v].start <= addr && t->vmas[v].end - addr >= PMD_SIZE;
+		leaf->huge = flags & CXLFORK_LEAF_HUGE;
+		if ((flags & ~(CXLFORK_LEAF_WHOLE | CXLFORK_LEAF_HUGE)) ||
+		    (leaf->huge && (!leaf->whole || !(t->vmas[v].vm_flags & VM_ACCESS_FLAGS) ||
+				    leaf->nr_pages != CXLFORK_LEAF_ENTRIES)))
+			return cxlfork_bad(log, "a leaf has wrong flags", addr);
 		if (!leaf->nr_pages || leaf->nr_pages > CXLFORK_LEAF_ENTRIES ||
 		    leaf->nr_pages > pages)
 			return cxlfork_bad(log, "a leaf has no or too many pages", addr);
@@ -299,6 +307,22 @@ static int cxlfork_check_table(struct cxlfork_template *t,
 	return nr;
 }
 
+/* A page of 2 MiB is mapped by what its first entry says; no other is used. */
+static int cxlfork_check_huge(struct cxlfork_template *t, struct cxlfork_template_leaf *leaf,
+			      const u64 *src, struct cxlfork_log *log)
+{
+	u64 entry, checked = 0;
+
+	if (copy_mc_to_kernel(&entry, src, sizeof(entry)) ||
+	    cxlfork_check_entries(&t->space, &entry, &checked, 0, 1,
+				  t->vmas[leaf->vma].prot) != 1 ||
+	    !IS_ALIGNED(pte_pfn(__pte(checked)), CXLFORK_LEAF_ENTRIES))
+		return cxlfork_bad(log, "a 2 MiB page maps what it must not", leaf->addr);
+	/* Whoever else is here comes to the same value. */
+	WRITE_ONCE(leaf->entry, checked);
+	return 0;
+}
+
 /**
  * cxlfork_template_leaf - make a leaf ready to be attached or copied
  * @t:		the template
@@ -307,10 +331,11 @@ static int cxlfork_check_table(struct cxlfork_template *t,
  *
  * Once a leaf and host, whoever comes first: every entry is checked.  Where the
  * region has another physical base than on the host that wrote the image, the
- * entries are rebased into a table of this host, which all its clones share.
+ * entries are rebased into a table of this host, which all its clones share.  Of
+ * a 2 MiB page only the first entry counts.
  *
  * Context: process context, sleeps.
- * Return: 0, then leaves[i].table is set; -EUCLEAN or -ENOMEM.
+ * Return: 0, then leaves[i].table (@huge: .entry) is set; -EUCLEAN or -ENOMEM.
  */
 int cxlfork_template_leaf(struct cxlfork_template *t, u32 i, struct cxlfork_log *log)
 {
@@ -320,9 +345,11 @@ int cxlfork_template_leaf(struct cxlfork_template *t, u32 i, struct cxlfork_log 
 	int nr, ret = -ENOMEM;
 
 	/* Pairs with the release below: checked entries. */
-	if (smp_load_acquire(&leaf->table))
+	if (smp_load_acquire(&leaf->table) || READ_ONCE(leaf->entry))
 		return 0;
 	src = cxlfork_template_at(t, le64_to_cpu(t->image->leaves_off) + (u64)i * PAGE_SIZE);
+	if (leaf->huge)
+		return cxlfork_check_huge(t, leaf, src, log);
 	copy = (u64 *)__get_free_page(GFP_KERNEL_ACCOUNT);
 	if (!copy)
 		goto out;

@@ -110,7 +110,8 @@ void __cxlfork_exit_mm(struct mm_struct *mm)
 	kfree(cm);
 }
 
-static pmd_t *cxlfork_alloc_pmd(struct mm_struct *mm, unsigned long addr)
+/* The place of a PMD; tables above it are made. */
+pmd_t *cxlfork_alloc_pmd(struct mm_struct *mm, unsigned long addr)
 {
 	p4d_t *p4d = p4d_alloc(mm, pgd_offset(mm, addr), addr);
 	pud_t *pud = p4d ? pud_alloc(mm, p4d, addr) : NULL;
@@ -121,7 +122,7 @@ static pmd_t *cxlfork_alloc_pmd(struct mm_struct *mm, unsigned long addr)
 /**
  * cxlfork_attach_leaf - map 2 MiB by a shared leaf: one entry is written
  * @mm:		the address space, see cxlfork_mm_init()
- * @addr:	a multiple of 2 MiB; one private mapping covers all of it
+ * @addr:	a multiple of 2 MiB; one private anonymous mapping covers all of it
  * @table:	physical address of the leaf; checked
  *
  * Context: @mm is not active yet, its mmap lock is held for writing.
@@ -139,7 +140,6 @@ int cxlfork_attach_leaf(struct mm_struct *mm, unsigned long addr, phys_addr_t ta
 	/* No _PAGE_RW: the hardware refuses writes to all of it as well. */
 	set_pmd(pmd, __pmd(table | _PAGE_PRESENT | _PAGE_USER | _PAGE_ACCESSED |
 			   _PAGE_SPECIAL));
-	atomic_long_inc(&mm->cxlfork->leaves_shared);
 	return 0;
 }
 

@@ -11,7 +11,7 @@
 
 struct cxlfork_collect {
 	struct cxlfork_chunk	*chunk;		/* NULL: only count */
-	int			(*counted)(void *arg, unsigned long addr, unsigned int nr);
+	cxlfork_counted_fn	counted;
 	void			*arg;
 	unsigned int		count;
 };
@@ -63,9 +63,9 @@ static int cxlfork_take_pte(struct cxlfork_collect *c,
 	return 0;
 }
 
-static int cxlfork_counted(struct cxlfork_collect *c, unsigned long addr)
+static int cxlfork_counted(struct cxlfork_collect *c, unsigned long addr, bool huge)
 {
-	return c->counted && c->count ? c->counted(c->arg, addr, c->count) : 0;
+	return c->counted && c->count ? c->counted(c->arg, addr, c->count, huge) : 0;
 }
 
 static int cxlfork_collect_pmd(pmd_t *pmd, unsigned long addr,
@@ -76,6 +76,7 @@ static int cxlfork_collect_pmd(pmd_t *pmd, unsigned long addr,
 	struct vm_area_struct *vma = walk->vma;
 	pte_t *start, *pte;
 	spinlock_t *ptl;
+	bool huge = false;
 	int ret = 0;
 
 	c->count = 0;
@@ -89,12 +90,13 @@ static int cxlfork_collect_pmd(pmd_t *pmd, unsigned long addr,
 		} else if (!is_huge_zero_pmd(*pmd)) {
 			struct page *page = pmd_page(*pmd) + pte_index(addr);
 
+			huge = vma_is_anonymous(vma) && end - addr == PMD_SIZE;
 			for (; addr != end; addr += PAGE_SIZE, page++)
 				cxlfork_take(c, addr, page, pmd_young(*pmd),
 					     pmd_dirty(*pmd));
 		}
 		spin_unlock(ptl);
-		return cxlfork_counted(c, from);
+		return cxlfork_counted(c, from, huge);
 	}
 	start = pte_offset_map_lock(vma->vm_mm, pmd, addr, &ptl);
 	if (!start) {
@@ -106,7 +108,7 @@ static int cxlfork_collect_pmd(pmd_t *pmd, unsigned long addr,
 		ret = cxlfork_take_pte(c, vma, addr, ptep_get(pte));
 	pte_unmap_unlock(start, ptl);
 	cond_resched();
-	return ret ?: cxlfork_counted(c, from);
+	return ret ?: cxlfork_counted(c, from, false);
 }
 
 static const struct mm_walk_ops cxlfork_collect_ops = {
@@ -158,16 +160,14 @@ int cxlfork_collect(struct vm_area_struct *vma, unsigned long start,
 /**
  * cxlfork_count - how many pages cxlfork_collect() would find
  * @vma:	private mapping
- * @counted:	called for each 2 MiB that has any, in ascending order, with an
- *		address in it and their number; may return an error
+ * @counted:	called for each 2 MiB that has any, in ascending order; may return
+ *		an error
  * @arg:	for @counted
  *
  * Context: the mmap lock of the mapping's mm is held for reading; sleeps.
  * Return: 0 or -errno.
  */
-int cxlfork_count(struct vm_area_struct *vma,
-		  int (*counted)(void *arg, unsigned long addr, unsigned int nr),
-		  void *arg)
+int cxlfork_count(struct vm_area_struct *vma, cxlfork_counted_fn counted, void *arg)
 {
 	struct cxlfork_collect c = { .counted = counted, .arg = arg };
 

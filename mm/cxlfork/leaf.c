@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Shared leaves: PTE tables in CXL memory, below ordinary address spaces.
+ * Shared leaves: PTE tables in CXL memory, below ordinary address spaces; and
+ * 2 MiB pages there, as far as they are treated alike.
  *
  * A leaf is immutable to software.  Who has to write an entry unshares first:
  * the table is copied to local memory and the PMD pointed at the copy.  That
@@ -28,10 +29,23 @@ EXPORT_SYMBOL_GPL(cxlfork_key);
 const char cxlfork_pgmap_owner;
 EXPORT_SYMBOL_NS_GPL(cxlfork_pgmap_owner, CXLFORK);
 
-static void cxlfork_count_leaf(struct mm_struct *mm, int delta)
+/**
+ * cxlfork_pfn_page - the CXL page of a page frame
+ * @pfn:	page frame that a special entry maps
+ *
+ * Context: any.
+ * Return: the page, or NULL if it is no page of a pool.
+ */
+struct page *cxlfork_pfn_page(unsigned long pfn)
 {
-	if (mm->cxlfork)
-		atomic_long_add(delta, &mm->cxlfork->leaves_shared);
+	struct page *page;
+
+	if (is_zero_pfn(pfn) || !pfn_valid(pfn))
+		return NULL;
+	page = pfn_to_page(pfn);
+	if (!is_zone_device_page(page))
+		return NULL;
+	return page->pgmap->owner == &cxlfork_pgmap_owner ? page : NULL;
 }
 
 /**
@@ -43,42 +57,73 @@ static void cxlfork_count_leaf(struct mm_struct *mm, int delta)
  */
 struct page *__cxlfork_pte_page(pte_t pte)
 {
-	unsigned long pfn = pte_pfn(pte);
-	struct page *page;
-
-	if (is_zero_pfn(pfn) || !pfn_valid(pfn))
-		return NULL;
-	page = pfn_to_page(pfn);
-	if (!is_zone_device_page(page))
-		return NULL;
-	return page->pgmap->owner == &cxlfork_pgmap_owner ? page : NULL;
+	return cxlfork_pfn_page(pte_pfn(pte));
 }
 
-static int cxlfork_unshare_gfp(struct mm_struct *mm, pmd_t *pmd,
-			       unsigned long addr, gfp_t gfp)
+/* The entries of a local table that maps what a 2 MiB page's @pmd maps. */
+static void cxlfork_fill_table(pgtable_t table, pmd_t pmd)
+{
+	pgprot_t prot = pgprot_large_2_4k(__pgprot(pmd_flags(pmd) & ~_PAGE_PSE));
+	pte_t *pte = page_address(table);
+	int i;
+
+	for (i = 0; i < PTRS_PER_PTE; i++)
+		pte[i] = pfn_pte(pmd_pfn(pmd) + i, prot);
+}
+
+static void cxlfork_flush(struct mm_struct *mm, unsigned long addr, unsigned int shift)
+{
+	if (addr == CXLFORK_ANY_ADDR)
+		flush_tlb_mm(mm);
+	else
+		flush_tlb_mm_range(mm, addr & PMD_MASK, (addr & PMD_MASK) + PMD_SIZE,
+				   shift, true);
+}
+
+/**
+ * __cxlfork_unshare - give an address space a table of its own
+ * @mm:		the address space
+ * @pmd:	entry that may point at a leaf, or map a 2 MiB page of a pool
+ * @addr:	an address below it; CXLFORK_ANY_ADDR will do for a leaf
+ *
+ * What is mapped does not change.  Whoever loses a race against another unshare
+ * succeeds.
+ *
+ * Context: process context, sleeps; the mmap lock or the VMA lock is held, so
+ * that @pmd stays.
+ * Return: 0, then there is a local table (or nothing) below @pmd; -ENOMEM; or
+ * -EHWPOISON: the leaf can't be read.
+ */
+int __cxlfork_unshare(struct mm_struct *mm, pmd_t *pmd, unsigned long addr)
 {
 	pmd_t old = READ_ONCE(*pmd);
-	pgtable_t new;
+	bool leaf = cxlfork_pmd_leaf(old);
+	pgtable_t new = pte_alloc_one(mm);
 	spinlock_t *ptl;
 
-	if (!cxlfork_pmd_leaf(old))
-		return 0;
-	new = __pte_alloc_one(mm, gfp);
 	if (!new)
 		return -ENOMEM;
-	if (copy_mc_to_kernel(page_address(new), (void *)pmd_page_vaddr(old), PAGE_SIZE)) {
+	if (leaf && copy_mc_to_kernel(page_address(new), (void *)pmd_page_vaddr(old),
+				      PAGE_SIZE)) {
 		pte_free(mm, new);
 		return -EHWPOISON;
 	}
 
 	ptl = pmd_lock(mm, pmd);
-	if (!cxlfork_pmd_leaf(*pmd) || pmd_pfn(*pmd) != pmd_pfn(old)) {
+	if (leaf ? !cxlfork_pmd_leaf(*pmd) || pmd_pfn(*pmd) != pmd_pfn(old) :
+		   !cxlfork_pmd_huge(*pmd)) {
 		spin_unlock(ptl);
 		pte_free(mm, new);
 		return 0;
 	}
+	if (!leaf) {
+		cxlfork_fill_table(new, *pmd);
+		/* As __split_huge_pmd(): no CPU holds both sizes at one time. */
+		set_pmd(pmd, pmd_mkinvalid(*pmd));
+		cxlfork_flush(mm, addr, PMD_SHIFT);
+	}
 	mm_inc_nr_ptes(mm);
-	smp_wmb(); /* the copied entries before the table is reachable */
+	smp_wmb(); /* the entries before the table is reachable */
 	pmd_populate(mm, pmd, new);
 	spin_unlock(ptl);
 
@@ -87,34 +132,10 @@ static int cxlfork_unshare_gfp(struct mm_struct *mm, pmd_t *pmd,
 	 * permission, and walk the old leaf: before anybody changes an entry of
 	 * the new table they have to see it.
 	 */
-	if (addr == CXLFORK_ANY_ADDR)
-		flush_tlb_mm(mm);
-	else
-		flush_tlb_mm_range(mm, addr & PMD_MASK,
-				   (addr & PMD_MASK) + PMD_SIZE, PAGE_SHIFT, true);
-	cxlfork_count_leaf(mm, -1);
-	if (mm->cxlfork)
-		atomic_long_inc(&mm->cxlfork->unshared);
+	if (leaf)
+		cxlfork_flush(mm, addr, PAGE_SHIFT);
+	atomic_long_inc(leaf ? &mm->cxlfork->unshared : &mm->cxlfork->split);
 	return 0;
-}
-
-/**
- * __cxlfork_unshare - give an address space a table of its own
- * @mm:		the address space
- * @pmd:	entry that may point at a leaf
- * @addr:	an address below it, or CXLFORK_ANY_ADDR
- *
- * What the table maps does not change.  Whoever loses a race against another
- * unshare succeeds.
- *
- * Context: process context, sleeps; the mmap lock or the VMA lock is held, so
- * that @pmd stays.
- * Return: 0, then @pmd does not point at a leaf; -ENOMEM; or -EHWPOISON: the
- * leaf can't be read.
- */
-int __cxlfork_unshare(struct mm_struct *mm, pmd_t *pmd, unsigned long addr)
-{
-	return cxlfork_unshare_gfp(mm, pmd, addr, GFP_PGTABLE_USER);
 }
 
 static pmd_t *cxlfork_find_pmd(struct mm_struct *mm, unsigned long addr)
@@ -146,7 +167,7 @@ static int cxlfork_unshare_at(struct mm_struct *mm, unsigned long addr)
  * @mm:		the address space
  * @start:	first address
  * @end:	first address after the range
- * @edges:	only leaves that the range covers in part
+ * @edges:	only leaves (and 2 MiB pages) that the range covers in part
  *
  * Context: process context, the mmap lock is held.
  * Return: 0 or -ENOMEM; then some leaves may have been unshared.
@@ -225,60 +246,47 @@ struct page *__cxlfork_wp_source(struct vm_fault *vmf)
 	return page;
 }
 
-/* Forget a leaf; its memory belongs to the template. */
+/* Forget a leaf or a 2 MiB page; its memory belongs to the template. */
 static void cxlfork_detach(struct mmu_gather *tlb, pmd_t *pmd, unsigned long addr)
 {
 	spinlock_t *ptl = pmd_lock(tlb->mm, pmd);
 
-	if (cxlfork_pmd_leaf(*pmd)) {
+	if (cxlfork_pmd_shared(*pmd)) {
+		if (cxlfork_pmd_leaf(*pmd))
+			tlb->freed_tables = 1; /* drop cached upper levels as well */
 		pmd_clear(pmd);
 		tlb_flush_pmd_range(tlb, addr & PMD_MASK, PMD_SIZE);
-		tlb->freed_tables = 1; /* drop cached upper levels as well */
-		cxlfork_count_leaf(tlb->mm, -1);
 	}
 	spin_unlock(ptl);
 }
 
 /**
- * __cxlfork_zap - zap (a part of) 2 MiB that a leaf maps
+ * __cxlfork_zap - zap (a part of) 2 MiB that a leaf or a 2 MiB page maps
  * @tlb:	what to flush
- * @vma:	mapping that is zapped
- * @pmd:	points at a leaf
+ * @pmd:	see cxlfork_pmd_shared()
  * @addr:	first address to zap
  * @end:	first address after them, in the same 2 MiB
- * @even_cows:	private copies go as well; CXL pages are such
  *
  * Context: as zap_pmd_range().
  * Return: true: nothing more to do; false: the table is local now, go on.
  */
-bool __cxlfork_zap(struct mmu_gather *tlb, struct vm_area_struct *vma,
-		   pmd_t *pmd, unsigned long addr, unsigned long end,
-		   bool even_cows)
+bool __cxlfork_zap(struct mmu_gather *tlb, pmd_t *pmd, unsigned long addr,
+		   unsigned long end)
 {
-	int ret;
-
-	/* At exit free_pgtables() detaches: no entry is looked at. */
-	if (tlb->fullmm || !even_cows)
+	/* At exit free_pgtables() detaches leaves: no entry is looked at. */
+	if (tlb->fullmm && cxlfork_pmd_leaf(*pmd))
 		return true;
 	if (end - addr == PMD_SIZE) {
 		cxlfork_detach(tlb, pmd, addr);
 		return true;
 	}
-	/* The OOM reaper must not allocate, and there is nothing to reap. */
-	if (test_bit(MMF_UNSTABLE, &tlb->mm->flags))
-		return true;
 	/*
-	 * No leaf is below two mappings, and munmap() and madvise() have unshared
-	 * those that they cover in part.  What is left is truncation of a mapped
-	 * file, under the lock of i_mmap, which reclaim wants as well.
+	 * Both are below one mapping that covers them wholly, and whoever unmaps
+	 * a part has unshared it where that could fail.  Files are truncated only
+	 * where tables are local.
 	 */
-	ret = cxlfork_unshare_gfp(tlb->mm, pmd, addr,
-				  GFP_NOWAIT | __GFP_NOWARN | __GFP_NOMEMALLOC |
-				  __GFP_ZERO | __GFP_ACCOUNT);
-	if (ret)
-		pr_warn_ratelimited("cxlfork: no memory to unmap %lx-%lx of process %d: the pages stay\n",
-				    addr, end, current->tgid);
-	return ret;
+	VM_WARN_ON_ONCE(1);
+	return __cxlfork_unshare(tlb->mm, pmd, addr);
 }
 
 /**
@@ -292,4 +300,43 @@ bool __cxlfork_zap(struct mmu_gather *tlb, struct vm_area_struct *vma,
 void __cxlfork_free_leaf(struct mmu_gather *tlb, pmd_t *pmd, unsigned long addr)
 {
 	cxlfork_detach(tlb, pmd, addr);
+}
+
+static bool cxlfork_maps_page(pmd_t *pmd, unsigned long addr)
+{
+	pte_t *pte = pte_offset_map(pmd, addr);
+	bool ret = pte && cxlfork_pte(ptep_get(pte));
+
+	if (pte)
+		pte_unmap(pte);
+	return ret;
+}
+
+/**
+ * __cxlfork_prepare_collapse - copy the CXL pages of 2 MiB to local memory
+ * @vma:	mapping that covers them
+ * @addr:	first address
+ *
+ * A page of 2 MiB stays.  If memory is out some pages do: then the range can't
+ * be collapsed.
+ *
+ * Context: process context, sleeps; the mmap lock is held.
+ */
+void __cxlfork_prepare_collapse(struct vm_area_struct *vma, unsigned long addr)
+{
+	unsigned long end = addr + PMD_SIZE;
+	pmd_t *pmd;
+
+	if (!vma->vm_mm->cxlfork)
+		return;
+	pmd = cxlfork_find_pmd(vma->vm_mm, addr);
+	if (!pmd)
+		return;
+	for (; addr < end; addr += PAGE_SIZE) {
+		if (cxlfork_maps_page(pmd, addr) &&
+		    (handle_mm_fault(vma, addr, FAULT_FLAG_UNSHARE | FAULT_FLAG_REMOTE,
+				     NULL) & VM_FAULT_ERROR))
+			return;
+		cond_resched();
+	}
 }

@@ -3,7 +3,8 @@
  * /proc/PID/cxlfork_stat: what a clone really uses.
  *
  * Pages in CXL memory are in no RSS, shared leaves in no pgtables_bytes: they
- * cost this host nothing.  What a clone costs is pages_local and leaves_local.
+ * cost this host nothing.  What a clone costs it is bytes_local: anonymous pages
+ * of its own and all of its page tables.
  */
 #include <linux/cxlfork.h>
 #include <linux/mm.h>
@@ -19,6 +20,8 @@ struct cxlfork_stat {
 	unsigned long	pages_file;
 	unsigned long	leaves_shared;
 	unsigned long	leaves_local;
+	unsigned long	huge_cxl;
+	unsigned long	huge_local;
 	unsigned long	counted;	/* address of the last table */
 };
 
@@ -48,8 +51,13 @@ static int cxlfork_stat_pmd(pmd_t *pmd, unsigned long addr, unsigned long end,
 	ptl = pmd_trans_huge_lock(pmd, walk->vma);
 	if (ptl) {
 		__acquire(ptl); /* sparse can't know that it is taken */
-		if (pmd_present(*pmd) && !is_huge_zero_pmd(*pmd))
+		if (cxlfork_pmd_huge(*pmd)) {
+			stat->pages_cxl += (end - addr) >> PAGE_SHIFT;
+			stat->huge_cxl++;
+		} else if (pmd_present(*pmd) && !is_huge_zero_pmd(*pmd)) {
 			stat->pages_anon += (end - addr) >> PAGE_SHIFT;
+			stat->huge_local++;
+		}
 		spin_unlock(ptl);
 		return 0;
 	}
@@ -116,11 +124,19 @@ int proc_pid_cxlfork_stat(struct seq_file *m, struct pid_namespace *ns,
 	seq_printf(m, "pages_cxl %lu\n", stat.pages_cxl);
 	seq_printf(m, "pages_local %lu\n", stat.pages_anon);
 	seq_printf(m, "pages_file %lu\n", stat.pages_file);
+	seq_printf(m, "pages_swapped %lu\n", get_mm_counter(mm, MM_SWAPENTS));
 	seq_printf(m, "leaves_shared %lu\n", stat.leaves_shared);
 	seq_printf(m, "leaves_local %lu\n", stat.leaves_local);
+	seq_printf(m, "huge_cxl %lu\n", stat.huge_cxl);
+	seq_printf(m, "huge_local %lu\n", stat.huge_local);
+	seq_printf(m, "bytes_tables %lu\n", mm_pgtables_bytes(mm));
+	seq_printf(m, "bytes_local %lu\n",
+		   (stat.pages_anon << PAGE_SHIFT) + mm_pgtables_bytes(mm));
 	seq_printf(m, "faults_cow %ld\n", atomic_long_read(&cm->cow));
 	seq_printf(m, "faults_gup %ld\n", atomic_long_read(&cm->gup));
+	seq_printf(m, "faults_cow_huge %ld\n", atomic_long_read(&cm->cow_huge));
 	seq_printf(m, "leaves_unshared %ld\n", atomic_long_read(&cm->unshared));
+	seq_printf(m, "huge_split %ld\n", atomic_long_read(&cm->split));
 out:
 	mmput(mm);
 	return ret;

@@ -178,6 +178,22 @@ static void check_dirty(const struct image *image, __u64 i,
 	}
 }
 
+/* A page of 2 MiB is one extent, mapped from its start to its end. */
+static void check_huge(const struct image *image, __u64 i, const __le64 *entries,
+		       struct findings *findings)
+{
+	__u64 first = entry_target(image, le64(entries[0]));
+	unsigned int n;
+
+	for (n = 0; n < CXLFORK_LEAF_ENTRIES; n++) {
+		if (entry_target(image, le64(entries[n])) != first + n * PAGE_BYTES ||
+		    first % CXLFORK_EXTENT_SIZE) {
+			problem(findings, "leaf %llu: its pages are not one of 2 MiB", i);
+			return;
+		}
+	}
+}
+
 static void check_leaf(const struct image *image, struct walk *walk, __u64 i,
 		       struct findings *findings)
 {
@@ -192,7 +208,8 @@ static void check_leaf(const struct image *image, struct walk *walk, __u64 i,
 		problem(findings, "leaf %llu: address 0x%llx", i, addr);
 		return;
 	}
-	if (le32(leaf->flags) & ~CXLFORK_LEAF_WHOLE)
+	if (le32(leaf->flags) & ~(CXLFORK_LEAF_WHOLE | CXLFORK_LEAF_HUGE) ||
+	    le32(leaf->flags) == CXLFORK_LEAF_HUGE)
 		problem(findings, "leaf %llu: flags 0x%x", i,
 			le32(leaf->flags));
 	vma = vma_at(image, walk, addr);
@@ -200,8 +217,8 @@ static void check_leaf(const struct image *image, struct walk *walk, __u64 i,
 		problem(findings, "leaf %llu: nothing is mapped there", i);
 	if (le32(leaf->flags) & CXLFORK_LEAF_WHOLE &&
 	    (!vma || le64(vma->end) - addr < LEAF_BYTES ||
-	     !vma_has_pages(le32(vma->flags))))
-		problem(findings, "leaf %llu: no private mapping covers all of it",
+	     le32(vma->file) != CXLFORK_NO_FILE || !vma_has_pages(le32(vma->flags))))
+		problem(findings, "leaf %llu: no private anonymous mapping covers all of it",
 			i);
 	if (!image_leaf(image, i, entries)) {
 		problem(findings, "leaf %llu: can't be read", i);
@@ -219,6 +236,8 @@ static void check_leaf(const struct image *image, struct walk *walk, __u64 i,
 	if (n == CXLFORK_LEAF_ENTRIES && nr != le32(leaf->nr_pages))
 		problem(findings, "leaf %llu: maps %u pages, not %u", i, nr,
 			le32(leaf->nr_pages));
+	if (le32(leaf->flags) & CXLFORK_LEAF_HUGE)
+		check_huge(image, i, entries, findings);
 	check_dirty(image, i, entries, findings);
 }
 

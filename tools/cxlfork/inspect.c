@@ -73,6 +73,8 @@ static void count_leaf(struct view *view, __u64 i, __u32 *vma)
 
 	if (le32(leaf->flags) & CXLFORK_LEAF_WHOLE)
 		view->whole++;
+	if (le32(leaf->flags) & CXLFORK_LEAF_HUGE)
+		view->huge++;
 	if (!image_leaf(&view->image, i, entries))
 		return;
 	for (n = 0; n < CXLFORK_LEAF_ENTRIES; n++, addr += PAGE_BYTES) {

@@ -12,6 +12,7 @@
  * @image:	its image
  * @vma_pages:	for each mapping: data pages in it
  * @whole:	leaves that can be attached as they are
+ * @huge:	leaves that are one page of 2 MiB
  * @dirty:	pages that the parent wrote
  * @leaves:	list each leaf
  */
@@ -20,6 +21,7 @@ struct view {
 	struct image	image;
 	__u64		*vma_pages;
 	__u64		whole;
+	__u64		huge;
 	__u64		dirty;
 	bool		leaves;
 };

@@ -124,6 +124,8 @@ static struct json_object *leaves_json(const struct view *view)
 		json_num(item, "pages", le32(leaf->nr_pages));
 		json_flag(item, "whole",
 			  le32(leaf->flags) & CXLFORK_LEAF_WHOLE);
+		json_flag(item, "huge",
+			  le32(leaf->flags) & CXLFORK_LEAF_HUGE);
 		json_object_array_add(list, item);
 	}
 	return list;
@@ -184,6 +186,7 @@ void print_view_json(const struct view *view, const struct findings *findings)
 	json_hex(object, "xfeatures", le64(header->xfeatures));
 	json_num(object, "leaves", view->image.nr_leaves);
 	json_num(object, "leaves_whole", view->whole);
+	json_num(object, "leaves_huge", view->huge);
 	json_num(object, "leaves_off", view->image.leaves_off);
 	json_num(object, "pages", view->image.nr_pages);
 	json_num(object, "pages_dirty", view->dirty);

@@ -106,8 +106,9 @@ static void print_header(const struct view *view)
 	printf("kernel %s, xfeatures 0x%llx\n",
 	       printable(text, (const char *)header->kernel,
 			 sizeof(header->kernel)), le64(header->xfeatures));
-	printf("leaves: %llu tables at 0x%llx, %llu of them whole\n",
-	       view->image.nr_leaves, view->image.leaves_off, view->whole);
+	printf("leaves: %llu tables at 0x%llx, %llu of them whole, %llu of 2 MiB pages\n",
+	       view->image.nr_leaves, view->image.leaves_off, view->whole,
+	       view->huge);
 	printf("pages: %llu (%s) at 0x%llx, %llu of them written by the parent\n",
 	       view->image.nr_pages,
 	       human_size(size, view->image.nr_pages * PAGE_BYTES),
@@ -198,10 +199,10 @@ static void print_leaves(const struct view *view)
 
 	printf("\n%-6s %-16s %5s\n", "LEAF", "ADDRESS", "PAGES");
 	for (i = 0; i < view->image.sec[CXLFORK_SEC_LEAVES].nr; i++, leaf++)
-		printf("%-6u %-16llx %5u%s\n", i, le64(leaf->addr),
+		printf("%-6u %-16llx %5u%s%s\n", i, le64(leaf->addr),
 		       le32(leaf->nr_pages),
-		       le32(leaf->flags) & CXLFORK_LEAF_WHOLE ? " whole" :
-								   "");
+		       le32(leaf->flags) & CXLFORK_LEAF_WHOLE ? " whole" : "",
+		       le32(leaf->flags) & CXLFORK_LEAF_HUGE ? " huge" : "");
 }
 
 void print_view(const struct view *view, const struct findings *findings)

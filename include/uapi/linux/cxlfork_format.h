@@ -482,8 +482,13 @@ struct cxlfork_leaf {
 	__le32	flags;
 };
 
-/* One private mapping covers all 2 MiB: the table can be attached as it is. */
+/* One private anonymous mapping covers all 2 MiB: the table can be attached. */
 #define CXLFORK_LEAF_WHOLE	(1U << 0)
+/*
+ * Moreover the 512 data pages that the table maps are one extent, in order: one
+ * PMD can map them in its place.
+ */
+#define CXLFORK_LEAF_HUGE	(1U << 1)
 
 /*
  * An entry of a leaf table is an x86-64 PTE: zero, or present (or PROT_NONE),
