@@ -35,6 +35,7 @@ default equal   pool-full
 default equal   restore-speed
 default equal   publisher-dies
 default equal   mixed
+default equal   stock-mm
 default unequal share-unequal
 default unequal publisher-dies
 default bare    format-refusals
@@ -205,6 +206,7 @@ programs() {
 	make -s -C "$selftests" KSELFTEST="$tree/tools/testing/selftests" OUTPUT="$work/guest/kselftest" &&
 		gcc -std=gnu11 -O2 -D_GNU_SOURCE -I"$REPO/include/uapi" "$here/actor.c" \
 			-o "$work/guest/actor" &&
+		"$here/stock-mm-build" "$work/guest/stock-mm" &&
 		PATH=$PATH:/sbin:/usr/sbin mke2fs -q -t ext4 -O ^has_journal "$work/guest/ext4" 24M
 }
 
