@@ -17,7 +17,7 @@
 #include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/pgalloc.h>
-#include <linux/sched/coredump.h>
+#include <linux/swap.h>
 #include <linux/uaccess.h>
 #include <asm/tlb.h>
 #include <asm/tlbflush.h>
@@ -302,6 +302,24 @@ void __cxlfork_free_leaf(struct mmu_gather *tlb, pmd_t *pmd, unsigned long addr)
 	cxlfork_detach(tlb, pmd, addr);
 }
 
+/* Does a local table map CXL pages, and is another of its pages writable? */
+static bool cxlfork_worth_collapsing(pmd_t *pmd, unsigned long addr)
+{
+	pte_t *start = pte_offset_map(pmd, addr);
+	bool writable = false, cxl = false;
+	int i;
+
+	for (i = 0; start && i < PTRS_PER_PTE; i++) {
+		pte_t pte = ptep_get(start + i);
+
+		writable |= pte_present(pte) && pte_write(pte);
+		cxl |= cxlfork_pte(pte);
+	}
+	if (start)
+		pte_unmap(start);
+	return writable && cxl;
+}
+
 static bool cxlfork_maps_page(pmd_t *pmd, unsigned long addr)
 {
 	pte_t *pte = pte_offset_map(pmd, addr);
@@ -317,8 +335,8 @@ static bool cxlfork_maps_page(pmd_t *pmd, unsigned long addr)
  * @vma:	mapping that covers them
  * @addr:	first address
  *
- * A page of 2 MiB stays.  If memory is out some pages do: then the range can't
- * be collapsed.
+ * Unless collapsing would be refused in any case, for want of a page that is
+ * writable.  If memory is out some pages stay: then it is refused, too.
  *
  * Context: process context, sleeps; the mmap lock is held.
  */
@@ -330,13 +348,15 @@ void __cxlfork_prepare_collapse(struct vm_area_struct *vma, unsigned long addr)
 	if (!vma->vm_mm->cxlfork)
 		return;
 	pmd = cxlfork_find_pmd(vma->vm_mm, addr);
-	if (!pmd)
+	if (!pmd || cxlfork_pmd_shared(*pmd) || !cxlfork_worth_collapsing(pmd, addr))
 		return;
 	for (; addr < end; addr += PAGE_SIZE) {
 		if (cxlfork_maps_page(pmd, addr) &&
 		    (handle_mm_fault(vma, addr, FAULT_FLAG_UNSHARE | FAULT_FLAG_REMOTE,
 				     NULL) & VM_FAULT_ERROR))
-			return;
+			break;
 		cond_resched();
 	}
+	/* A page is collapsed only from the LRU. */
+	lru_add_drain_all();
 }

@@ -374,6 +374,14 @@ static bool same_line(const char *a, const char *b, char *but, size_t len)
 	return true;
 }
 
+/* Has CHECK() failed in a process that says how another ended?  Be it on both sides. */
+static bool check_has_failed(const char *line)
+{
+	const char *status = line ? strstr(line, ": exit status ") : NULL;
+
+	return status && !strcmp(status, ": exit status 1");
+}
+
 int path_compare(const struct cxl *cxl, const char *name, const char *about,
 		 path_fn fn, char why[160])
 {
@@ -397,6 +405,8 @@ int path_compare(const struct cxl *cxl, const char *name, const char *about,
 			       b ? b + 1 : "(says no more)");
 			ret = -1;
 		}
+		if (check_has_failed(a))
+			ret = -1;
 		lines++;
 	}
 	/* "end" and "parent's memory" are always there. */

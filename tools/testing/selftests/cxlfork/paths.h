@@ -65,7 +65,7 @@ void see_fault(struct path *p, const char *what, const void *addr, enum path_acc
 void see_maps(struct path *p, const char *what, const void *start, const void *end);
 /* A line of /proc/self/status. */
 void see_status(struct path *p, const char *key);
-/* How a child ended. */
+/* How a child ended; exit status 1 is a CHECK() that failed. */
 void see_child(struct path *p, const char *what, pid_t pid);
 /* This path can't be walked here; does not return. */
 void __attribute__((noreturn, format(printf, 2, 3))) path_skip(struct path *p,
