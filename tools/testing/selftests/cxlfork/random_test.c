@@ -117,6 +117,8 @@ int main(void)
 	ioctl(pool, CXLFORK_IOC_REMOVE, &remove);
 	same = together(pool, -1, seed);
 	printf("%s 2 forked children as well\n", same ? "ok" : "not ok");
+	unlink(STRESS_FILE);
+	rmdir(STRESS_DIR);
 	printf("# Totals: pass:%d fail:%d xfail:0 xpass:0 skip:0 error:0\n",
 	       good + same, !good + !same);
 	return !good || !same;

@@ -119,6 +119,8 @@ static int checkpoint(uint64_t seed, const char *master)
 	made = sys_cxlfork(&args, sizeof(args));
 	if (!made)
 		be_clone();
+	unlink(STRESS_FILE);
+	rmdir(STRESS_DIR);
 	if (made < 0) {
 		perror("cxlfork");
 		show_reports("cxlfork", reports, args.nr_reports);

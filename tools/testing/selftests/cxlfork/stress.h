@@ -77,7 +77,6 @@ struct stress_result {
 
 struct stress_past {
 	const char	*name;
-	unsigned int	nr;
 	unsigned long	at;
 	unsigned long	n;
 };

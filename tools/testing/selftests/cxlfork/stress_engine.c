@@ -276,24 +276,32 @@ void stress_run(const struct stress_order *order)
 
 /* --- the file */
 
-/*
- * A file system of its own, where the file lies with the content, size and time
- * it had when it was checkpointed: for a ghost, and for the process itself.
- */
-void stress_own_file(const void *content, size_t size)
+/* As it is when it is checkpointed, and as each ghost has to have it. */
+static void write_file_anew(const void *content, size_t size)
 {
 	const struct timespec when[2] = { { 1000000000, 0 }, { 1000000000, 0 } };
-	int fd = -1;
+	int fd;
 
 	mkdir(STRESS_DIR, 0700);
-	if (!unshare(CLONE_NEWNS) && !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
-	    !mount("stress", STRESS_DIR, "tmpfs", 0, NULL))
-		fd = open(STRESS_FILE, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	unlink(STRESS_FILE);
+	fd = open(STRESS_FILE, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0 || write(fd, content, size) != (ssize_t)size || futimens(fd, when) ||
 	    close(fd)) {
 		perror("# " STRESS_FILE);
 		_exit(2);
 	}
+}
+
+/* For a ghost: a file of the same name on a file system that nobody else sees. */
+void stress_own_file(const void *content, size_t size)
+{
+	mkdir(STRESS_DIR, 0700);
+	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("stress", STRESS_DIR, "tmpfs", 0, NULL)) {
+		perror("# " STRESS_DIR);
+		_exit(2);
+	}
+	write_file_anew(content, size);
 }
 
 void *stress_read_file(size_t *size)
@@ -333,7 +341,7 @@ static void map_file(void)
 		for (j = 0; j < PAGE / 4; j++)
 			content[i * PAGE / 4 + j] = st.file_value[i];
 	}
-	stress_own_file(content, FILE_PAGES * PAGE);
+	write_file_anew(content, FILE_PAGES * PAGE);
 	free(content);
 	fd = open(STRESS_FILE, O_RDONLY | O_CLOEXEC);
 	if (mmap(at_page(FILE_AT), FILE_PAGES * PAGE, PROT_READ | PROT_WRITE,
@@ -348,6 +356,7 @@ void stress_setup(void)
 	unsigned long i;
 
 	st.op = "setup";
+	st.rng = 1;
 	/* Far from where the kernel looks for room: the area will have holes. */
 	st.area = mmap((void *)AREA_ADDRESS, AREA_PAGES * PAGE, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);

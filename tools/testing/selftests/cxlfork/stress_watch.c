@@ -304,6 +304,8 @@ static void op_pkey(unsigned long at, unsigned long n)
 		pkey_set(key, PKEY_DISABLE_WRITE);
 		if (!faults(page, true))
 			die("protection key: no fault", page);
+		/* A signal handler that does not return leaves the key without access. */
+		pkey_set(key, PKEY_DISABLE_WRITE);
 		check_page(page, true);
 		pkey_set(key, PKEY_DISABLE_ACCESS);
 		if (!faults(page, false))
