@@ -249,7 +249,7 @@ static int clones(uint64_t seed, double seconds, int nr)
 			if (slots[i].pid)
 				continue;
 			slots[i].order.seed = seed++;
-			slots[i].order.ops = 20 + rnd(300);
+			slots[i].order.ops = 20 + rnd(120);
 			slots[i].order.flags = ORDER_OWN_FILE | fail |
 					       (cgroup && !i ? ORDER_TIGHT : 0);
 			start(&slots[i], end);

@@ -251,7 +251,7 @@ static void run_ops(uint32_t nr, time_t end)
 		/* A little of it all the time, all of it now and then. */
 		st.op = "check";
 		check_range(rnd(AREA_PAGES), 16, true);
-		if (!rnd(30))
+		if (!rnd(50))
 			check_range(0, AREA_PAGES, false);
 	}
 	reap(true);
