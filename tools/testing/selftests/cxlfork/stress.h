@@ -147,6 +147,9 @@ void catch_faults(void);
 bool faults(unsigned long page, bool write);
 
 /* The engine (stress_engine.c) */
+/* Of a system call; those left out are 0. */
+#define ARGS(...)	((const long [6]) { __VA_ARGS__ })
+
 long must(unsigned long at, long nr, const long args[6]);
 long may(long nr, const long args[6]);
 bool child_ended_well(int status);

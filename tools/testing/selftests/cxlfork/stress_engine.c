@@ -200,16 +200,16 @@ static const struct stress_op engine_ops[] = {
 };
 
 static const struct stress_op *const tables[] = {
-	engine_ops, stress_access_ops, stress_map_ops, stress_watch_ops, stress_task_ops,
+	engine_ops, stress_access_ops, stress_map_ops, stress_watch_ops, stress_task_ops, NULL
 };
 
 static const struct stress_op *pick(uint32_t dice, uint32_t *sum)
 {
 	const struct stress_op *op;
-	unsigned int i;
+	int i;
 
 	*sum = 0;
-	for (i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+	for (i = 0; tables[i]; i++)
 		for (op = tables[i]; op->name; op++) {
 			*sum += op->weight;
 			if (dice < *sum)

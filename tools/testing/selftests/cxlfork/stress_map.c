@@ -27,7 +27,7 @@ static long address(unsigned long page)
 
 static void advise(unsigned long at, unsigned long n, int advice)
 {
-	must(at, SYS_madvise, (long[6]){ address(at), n * PAGE, advice });
+	must(at, SYS_madvise, ARGS(address(at), n * PAGE, advice));
 }
 
 /* Where locked pages of the file become writable they are copied at once. */
@@ -53,7 +53,7 @@ static void op_mprotect(unsigned long at, unsigned long n)
 	n = run_of(at, n, 0);
 	if (!n)
 		return;
-	must(at, SYS_mprotect, (long[6]){ address(at), n * PAGE, prot });
+	must(at, SYS_mprotect, ARGS(address(at), n * PAGE, prot));
 	for (i = at; i < at + n; i++)
 		st.page[i].prot = prot;
 	populated(at, n);
@@ -68,13 +68,13 @@ static void op_none_and_back(unsigned long at, unsigned long n)
 	if (!n)
 		return;
 	page = at + rnd(n);
-	must(at, SYS_mprotect, (long[6]){ address(at), n * PAGE, PROT_NONE });
+	must(at, SYS_mprotect, ARGS(address(at), n * PAGE, PROT_NONE));
 	if (!faults(page, rnd(2)))
 		die("PROT_NONE, but no fault", page);
-	must(at, SYS_mprotect, (long[6]){ address(at), n * PAGE, PROT_READ });
+	must(at, SYS_mprotect, ARGS(address(at), n * PAGE, PROT_READ));
 	if (!faults(page, true))
 		die("PROT_READ, but no fault", page);
-	must(at, SYS_mprotect, (long[6]){ address(at), n * PAGE, PROT_READ | PROT_WRITE });
+	must(at, SYS_mprotect, ARGS(address(at), n * PAGE, PROT_READ | PROT_WRITE));
 	for (i = at; i < at + n; i++)
 		st.page[i].prot = PROT_READ | PROT_WRITE;
 	populated(at, n);
@@ -86,7 +86,7 @@ static void op_munmap(unsigned long at, unsigned long n)
 	/* So that there is enough left to work on. */
 	if (n > 100 && rnd(3))
 		return;
-	must(at, SYS_munmap, (long[6]){ address(at), n * PAGE });
+	must(at, SYS_munmap, ARGS(address(at), n * PAGE));
 	set_unmapped(at, n);
 	if (!faults(at + rnd(n), rnd(2)))
 		die("unmapped, but no fault", at);
@@ -94,8 +94,9 @@ static void op_munmap(unsigned long at, unsigned long n)
 
 static void map_fresh(unsigned long at, unsigned long n, int flags)
 {
-	must(at, SYS_mmap, (long[6]){ address(at), n * PAGE, PROT_READ | PROT_WRITE,
-				      MAP_PRIVATE | MAP_ANONYMOUS | flags, -1 });
+	must(at, SYS_mmap,
+	     ARGS(address(at), n * PAGE, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS | flags, -1));
 	set_fresh(at, n, PROT_READ | PROT_WRITE);
 }
 
@@ -142,8 +143,8 @@ static void op_mmap_file(unsigned long at, unsigned long n)
 	fd = open(STRESS_FILE, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		die(STRESS_FILE, at);
-	must(at, SYS_mmap, (long[6]){ address(at), n * PAGE, prot, MAP_PRIVATE | MAP_FIXED,
-				      fd, from * PAGE });
+	must(at, SYS_mmap,
+	     ARGS(address(at), n * PAGE, prot, MAP_PRIVATE | MAP_FIXED, fd, from * PAGE));
 	close(fd);
 	set_file(at, n, prot, from);
 }
@@ -168,6 +169,7 @@ static void op_move(unsigned long at, unsigned long n)
 {
 	unsigned long to = rnd(AREA_PAGES), i;
 	bool stays = !rnd(4);
+	int flags = MREMAP_MAYMOVE | MREMAP_FIXED | (stays ? MREMAP_DONTUNMAP : 0);
 	long ret;
 
 	if (rnd(2)) {
@@ -186,17 +188,21 @@ static void op_move(unsigned long at, unsigned long n)
 	n = i - at;
 	if (!n || to + n > AREA_PAGES || (to < at + n && at < to + n))
 		return;
-	ret = may(SYS_mremap, (long[6]){ address(at), n * PAGE, n * PAGE,
-					 MREMAP_MAYMOVE | MREMAP_FIXED |
-					 (stays ? MREMAP_DONTUNMAP : 0), address(to) });
+	ret = may(SYS_mremap, ARGS(address(at), n * PAGE, n * PAGE, flags, address(to)));
 	if (ret == -1) {
 		if (errno != EFAULT && errno != ENOMEM)
 			die("mremap", at);
 		st.result.refused += errno == ENOMEM;
 		/* The new place may be unmapped all the same. */
-		must(to, SYS_munmap, (long[6]){ address(to), n * PAGE });
+		must(to, SYS_munmap, ARGS(address(to), n * PAGE));
 		set_unmapped(to, n);
 	} else {
+		/*
+		 * Where the old place is a part of its mapping, and there is no memory to
+		 * split that, it stays, empty, with no error: so does any kernel.
+		 */
+		if (!stays && (st.order.flags & (ORDER_FAIL | ORDER_TIGHT)))
+			must(at, SYS_munmap, ARGS(address(at), n * PAGE));
 		for (i = 0; i < n; i++)
 			st.page[to + i] = st.page[at + i];
 		set_moved(at, n, stays);
@@ -213,7 +219,7 @@ static void op_shrink(unsigned long at, unsigned long n)
 	if (n < 2)
 		return;
 	keep = 1 + rnd(n - 1);
-	must(at, SYS_mremap, (long[6]){ address(at), n * PAGE, keep * PAGE });
+	must(at, SYS_mremap, ARGS(address(at), n * PAGE, keep * PAGE));
 	set_unmapped(at + keep, n - keep);
 }
 
@@ -234,7 +240,7 @@ static void op_grow(unsigned long at, unsigned long n)
 		return;
 	/* The last page is in the mapping that grows. */
 	at += n - 1;
-	if (may(SYS_mremap, (long[6]){ address(at), PAGE, (1 + more) * PAGE }) == -1) {
+	if (may(SYS_mremap, ARGS(address(at), PAGE, (1 + more) * PAGE)) == -1) {
 		if (errno != EFAULT && errno != ENOMEM && errno != EAGAIN)
 			die("mremap", at);
 		st.result.refused += errno == ENOMEM;
@@ -287,7 +293,7 @@ static void op_advise(unsigned long at, unsigned long n)
 		MADV_DONTDUMP, MADV_DODUMP, MADV_MERGEABLE, MADV_MERGEABLE, MADV_UNMERGEABLE,
 	};
 
-	may(SYS_madvise, (long[6]){ address(at), n * PAGE, advice[rnd(15)] });
+	may(SYS_madvise, ARGS(address(at), n * PAGE, advice[rnd(15)]));
 	check_range(at, n > 50 ? 50 : n, true);
 }
 
@@ -295,7 +301,7 @@ static void op_collapse(unsigned long at, unsigned long n)
 {
 	(void)n;
 	at &= ~(LEAF_PAGES - 1);
-	may(SYS_madvise, (long[6]){ address(at), LEAF, MADV_COLLAPSE });
+	may(SYS_madvise, ARGS(address(at), LEAF, MADV_COLLAPSE));
 	check_range(at, LEAF_PAGES, rnd(2));
 }
 
@@ -330,7 +336,7 @@ static void op_process_madvise(unsigned long at, unsigned long n)
 
 	if (fd < 0)
 		die("pidfd_open", at);
-	may(SYS_process_madvise, (long[6]){ fd, (long)range, 2, advice[rnd(4)] });
+	may(SYS_process_madvise, ARGS(fd, (long)range, 2, advice[rnd(4)]));
 	close(fd);
 	check_range(at, n, false);
 }
@@ -365,12 +371,12 @@ static void op_mlock(unsigned long at, unsigned long n)
 	if (!n)
 		return;
 	if (rnd(2)) {
-		must(at, SYS_mlock, (long[6]){ address(at), n * PAGE });
+		must(at, SYS_mlock, ARGS(address(at), n * PAGE));
 		for (i = at; i < at + n; i++)
 			st.page[i].flags |= P_LOCKED;
 		populated(at, n);
 	} else {
-		must(at, SYS_mlock2, (long[6]){ address(at), n * PAGE, MLOCK_ONFAULT });
+		must(at, SYS_mlock2, ARGS(address(at), n * PAGE, MLOCK_ONFAULT));
 		for (i = at; i < at + n; i++)
 			st.page[i].flags |= P_LOCKED;
 	}
@@ -382,14 +388,14 @@ static void op_munlock(unsigned long at, unsigned long n)
 	unsigned long i;
 
 	if (!rnd(4)) {
-		must(at, SYS_munlockall, (long[6]){ 0 });
+		must(at, SYS_munlockall, ARGS(0));
 		at = 0;
 		n = AREA_PAGES;
 	} else {
 		n = run_of(at, n, 0);
 		if (!n)
 			return;
-		must(at, SYS_munlock, (long[6]){ address(at), n * PAGE });
+		must(at, SYS_munlock, ARGS(address(at), n * PAGE));
 	}
 	for (i = at; i < at + n; i++)
 		st.page[i].flags &= ~P_LOCKED;

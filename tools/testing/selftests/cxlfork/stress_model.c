@@ -71,9 +71,11 @@ void die(const char *what, unsigned long page)
 	fprintf(stderr, "# FAILED: seed %llu, process %d (depth %d), operation %u: %s: %s: %s\n",
 		(unsigned long long)st.order.seed, getpid(), st.depth, st.nr_past, st.op,
 		what, strerror(error));
-	fprintf(stderr, "#   page %lu at %p: first %x middle %x last %x rest %x or %x, file page %d, protection %u, flags %x\n",
+	fprintf(stderr, "#   page %lu at %p: first %x middle %x last %x rest %x or %x, ",
 		page, at_page(page), p->value[FIRST], p->value[MIDDLE], p->value[LAST],
-		p->value[REST], p->other, p->file - 1, p->prot, p->flags);
+		p->value[REST], p->other);
+	fprintf(stderr, "file page %d, protection %u, flags %x\n", p->file - 1, p->prot,
+		p->flags);
 	show_mapping(page);
 	i = st.nr_past > NR_PAST ? st.nr_past - NR_PAST : 0;
 	for (; i < st.nr_past; i++) {

@@ -227,7 +227,7 @@ static void op_uffd_missing(unsigned long at, unsigned long n)
 	t.fd = uffd_open(at, 0);
 	if (uffd_register(t.fd, at, n, UFFDIO_REGISTER_MODE_MISSING) &&
 	    uffd_start(&t, &thread)) {
-		must(at, SYS_madvise, (long[6]){ (long)at_page(at), n * PAGE, MADV_DONTNEED });
+		must(at, SYS_madvise, ARGS((long)at_page(at), n * PAGE, MADV_DONTNEED));
 		set_dropped(at, n);
 		for (i = at; i < at + n; i += 1 + rnd(8)) {
 			(void)*(volatile uint32_t *)at_page(i);
@@ -275,7 +275,7 @@ static void op_uffd_move(unsigned long at, unsigned long n)
 		return;
 	fd = uffd_open(at, 0);
 	if (uffd_register(fd, to, 1, UFFDIO_REGISTER_MODE_MISSING)) {
-		must(to, SYS_madvise, (long[6]){ (long)at_page(to), PAGE, MADV_DONTNEED });
+		must(to, SYS_madvise, ARGS((long)at_page(to), PAGE, MADV_DONTNEED));
 		set_dropped(to, 1);
 		move.dst = (uintptr_t)at_page(to);
 		move.src = (uintptr_t)at_page(at);
@@ -299,8 +299,8 @@ static void op_pkey(unsigned long at, unsigned long n)
 	n = run_of(at, n, W_READ | W_WRITE);
 	if (n) {
 		page = at + rnd(n);
-		must(at, SYS_pkey_mprotect, (long[6]){ (long)at_page(at), n * PAGE,
-						       PROT_READ | PROT_WRITE, key });
+		must(at, SYS_pkey_mprotect,
+		     ARGS((long)at_page(at), n * PAGE, PROT_READ | PROT_WRITE, key));
 		pkey_set(key, PKEY_DISABLE_WRITE);
 		if (!faults(page, true))
 			die("protection key: no fault", page);
@@ -312,8 +312,8 @@ static void op_pkey(unsigned long at, unsigned long n)
 			die("protection key: no fault", page);
 		pkey_set(key, 0);
 		store(page, MIDDLE, rnd_value());
-		must(at, SYS_pkey_mprotect, (long[6]){ (long)at_page(at), n * PAGE,
-						       PROT_READ | PROT_WRITE, 0 });
+		must(at, SYS_pkey_mprotect,
+		     ARGS((long)at_page(at), n * PAGE, PROT_READ | PROT_WRITE, 0));
 	}
 	pkey_free(key);
 }
@@ -326,24 +326,22 @@ static void op_numa(unsigned long at, unsigned long n)
 
 	switch (rnd(4)) {
 	case 0: /* MPOL_BIND or MPOL_PREFERRED, MPOL_MF_MOVE; a node may be missing */
-		may(SYS_mbind, (long[6]){ (long)at_page(at), n * PAGE, 1 + rnd(2),
-					  (long)nodes, 8, 2 });
+		may(SYS_mbind, ARGS((long)at_page(at), n * PAGE, 1 + rnd(2), (long)nodes, 8, 2));
 		break;
 	case 1:
-		may(SYS_mbind, (long[6]){ (long)at_page(at), n * PAGE, 0, 0, 0, 0 });
+		may(SYS_mbind, ARGS((long)at_page(at), n * PAGE, 0, 0, 0, 0));
 		break;
 	case 2:
 		for (i = 0; i < SOME; i++) {
 			pages[i] = at_page((at + i * 3) % AREA_PAGES);
 			node[i] = rnd(2);
 		}
-		may(SYS_move_pages, (long[6]){ 0, SOME, (long)pages, (long)node,
-					       (long)status, 2 });
+		may(SYS_move_pages, ARGS(0, SOME, (long)pages, (long)node, (long)status, 2));
 		break;
 	default:
 		nodes[0] = 1 + rnd(2);
 		all[0] ^= nodes[0];
-		may(SYS_migrate_pages, (long[6]){ 0, 8, (long)nodes, (long)all });
+		may(SYS_migrate_pages, ARGS(0, 8, (long)nodes, (long)all));
 	}
 	check_range(at, n, false);
 }
