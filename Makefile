@@ -12,6 +12,7 @@ help:
 	@echo 'make tools    build library, CLI, ghost and selftests for the guests'
 	@echo 'make demo     two hosts, one CXL memory: fork a Python function remotely'
 	@echo 'make test     every test; last line: N passed, N failed, N skipped'
+	@echo 'make stress [STRESS_SECONDS=600] [STRESS_SEED=N]   random operations in clones'
 	@echo 'make series   the whole work as mailable patches, in build/series'
 	@echo 'make check    checkpatch, sparse and shellcheck on our files'
 	@echo 'make clean    remove what this checkout built (the shared cache stays)'
@@ -40,6 +41,12 @@ test: lab-ready
 	@$(Q)/kernel debug
 	@$(LAB)/run-tests.sh
 
+stress: export STRESS_SECONDS := $(or $(STRESS_SECONDS),600)
+stress: export STRESS_FAIL := $(or $(STRESS_FAIL),1)
+stress: lab-ready
+	@$(Q)/kernel debug
+	@$(LAB)/run-tests.sh --kernel debug stress
+
 series: setup
 	@$(Q)/series
 
@@ -49,5 +56,5 @@ check: setup
 clean:
 	@$(Q)/clean
 
-.PHONY: help setup kernel image tools lab-ready demo test series check clean
+.PHONY: help setup kernel image tools lab-ready demo test stress series check clean
 .NOTPARALLEL:

@@ -45,6 +45,7 @@ debug   equal   delete
 debug   equal   damage
 debug   equal   file-changed
 debug   equal   publisher-dies
+debug   equal   stress
 debug   unequal share-unequal
 "
 
@@ -237,7 +238,7 @@ kselftest() {
 }
 
 scenario() {
-	SCENARIO_MB=$mb SCENARIO_EVERY=$every timeout 900 "$here/scenarios/$1" >>"$tap" 2>&1
+	SCENARIO_MB=$mb SCENARIO_EVERY=$every timeout $((900 + ${STRESS_SECONDS:-0})) "$here/scenarios/$1" >>"$tap" 2>&1
 	point $? "$1: came to its end"
 	grep -q '^1\.\.[1-9]' "$tap"
 	point $? "$1: has a plan"
