@@ -295,7 +295,7 @@ memory_leaks() { # on the debug kernel: objects that nobody points to
 
 # run_lab KERNEL LAB TEST...
 run_lab() {
-	local kernel=$1 which=$2 label=$1-$2 t t0 mb=16 every=1 free backing mem=1G
+	local kernel=$1 which=$2 label=$1-$2 t t0 mb=16 every=1 free backing mem=1G append=
 	declare -A seen=()
 	shift 2
 	export LAB_DIR=$work/lab-$label
@@ -306,7 +306,9 @@ run_lab() {
 	mkdir -p "$LAB_DIR/share"
 	cp -rp "$work/guest/." "$LAB_DIR/share/"
 	t0=$SECONDS
-	"$lab" up --nodes 2 --mem "$mem" --cxl 1G --kernel "$kernel" >"$work/$label.up" 2>&1 &&
+	# on the debug kernel with two NUMA nodes, for what moves pages between them
+	[ "$kernel" = default ] || append=numa=fake=2
+	"$lab" up --nodes 2 --mem "$mem" --cxl 1G --kernel "$kernel" --append "$append" >"$work/$label.up" 2>&1 &&
 		{ [ "$which" = bare ] || "$here/setup-pool" node0 node1 >>"$work/$label.up" 2>&1; }
 	point $? "$label: two hosts and a pool" "$(cat "$work/$label.up")"
 	if grep -q '^not ok' "$tap"; then
