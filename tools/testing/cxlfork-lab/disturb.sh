@@ -53,8 +53,8 @@ start() {
 	mkdir $cgroup || return 1
 	echo +memory >$cgroup/cgroup.subtree_control
 	mkdir $cgroup/wide $cgroup/tight || return 1
-	echo 24M >$cgroup/tight/memory.max
-	echo 12M >$cgroup/tight/memory.swap.max
+	echo 14M >$cgroup/tight/memory.max
+	echo 4M >$cgroup/tight/memory.swap.max
 }
 
 figures() { # of some clones
