@@ -190,8 +190,10 @@ void inject_on(struct path *p, unsigned int nth)
 {
 	char text[16];
 
-	/* Also what may wait for memory, and pages of any order. */
-	if (write_text(FAIL_PAGE "ignore-gfp-wait", "N") || write_text(FAIL_PAGE "min-order", "0"))
+	/* Also what may wait for memory, and pages of any order; quietly. */
+	if (write_text(FAIL_PAGE "ignore-gfp-wait", "N") ||
+	    write_text(FAIL_PAGE "min-order", "0") || write_text(FAIL_PAGE "verbose", "0") ||
+	    write_text("/sys/kernel/debug/failslab/verbose", "0"))
 		path_skip(p, "no fault injection: needs CONFIG_FAIL_PAGE_ALLOC and debugfs");
 	snprintf(text, sizeof(text), "%u", nth);
 	if (write_text("/proc/thread-self/fail-nth", text))
@@ -305,16 +307,15 @@ static void __attribute__((noreturn)) run_side(const struct cxl *cxl, path_fn fn
 	_exit(0);
 }
 
-/* All that one side says. */
-static char *hear(const struct cxl *cxl, path_fn fn, bool clone)
+/* All that one side says; room for TEXT. */
+static void hear(const struct cxl *cxl, path_fn fn, bool clone, char *text)
 {
-	char *text = calloc(1, TEXT);
 	int sv[2], status = -1;
 	size_t got = 0;
 	ssize_t n;
 	pid_t pid;
 
-	CHECK(text && !socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv));
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv));
 	pid = fork();
 	CHECK(pid >= 0);
 	if (!pid) {
@@ -325,8 +326,8 @@ static char *hear(const struct cxl *cxl, path_fn fn, bool clone)
 		run_side(cxl, fn, clone);
 	}
 	close(sv[1]);
-	while (got < TEXT - 1) {
-		n = read(sv[0], text + got, TEXT - 1 - got);
+	while (got < TEXT - LINE) {
+		n = read(sv[0], text + got, TEXT - LINE - got);
 		if (n <= 0)
 			break;
 		got += n;
@@ -338,7 +339,6 @@ static char *hear(const struct cxl *cxl, path_fn fn, bool clone)
 			clone ? "clone" : "child", status);
 		strcat(text, " its parent failed\n");
 	}
-	return text;
 }
 
 /* The next line of a text, which is cut there; NULL: none is left. */
@@ -385,11 +385,14 @@ static bool check_has_failed(const char *line)
 int path_compare(const struct cxl *cxl, const char *name, const char *about,
 		 path_fn fn, char why[160])
 {
-	char *clone = hear(cxl, fn, true), *child = hear(cxl, fn, false);
+	/* Static: the two sides' heaps are to be the same. */
+	static char clone[TEXT], child[TEXT];
 	char *at_clone = clone, *at_child = child;
 	char but[512] = "";
 	int lines = 0, ret = 0;
 
+	hear(cxl, fn, true, clone);
+	hear(cxl, fn, false, child);
 	for (;;) {
 		char *a = next_line(&at_clone), *b = next_line(&at_child);
 
@@ -418,7 +421,5 @@ int path_compare(const struct cxl *cxl, const char *name, const char *about,
 	       ret < 0 ? "DIFFERS" : ret ? "not here: " : "same", ret > 0 ? why : *but ? ", " : "",
 	       ret ? "" : but);
 	fflush(stdout);
-	free(clone);
-	free(child);
 	return ret;
 }
