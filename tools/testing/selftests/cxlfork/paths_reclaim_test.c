@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Paths: what the kernel does to memory by itself, or is asked to: reclaim and merging. */
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "cxlfork_fixture.h"
+#include "paths_knobs.h"
+
+#define NOT_MERGED	"pages in CXL memory are not merged and not collapsed by the kernel"
+#define NOT_RECLAIMED	"pages in CXL memory are on no LRU: nothing to reclaim"
+
+#define KSM	"/sys/kernel/mm/ksm/"
+#define KHUGE	"/sys/kernel/mm/transparent_hugepage/khugepaged/"
+#define DAMON	"/sys/kernel/mm/damon/admin/kdamonds/"
+
+/* Until a counter has gone on by @more; the daemons have no other way to say it. */
+static bool wait_for(const char *path, long more)
+{
+	long from = get_number(path, NULL);
+	int i;
+
+	for (i = 0; i < 400; i++) {
+		if (get_number(path, NULL) - from >= more)
+			return true;
+		usleep(25000);
+	}
+	return false;
+}
+
+PATH(ksm, "KSM: duplicates merged beside memory that lies in CXL")
+{
+	unsigned char *same = p->anon + LEAF / 2;
+	long merged;
+	size_t i;
+
+	if (!knob(KSM "pages_to_scan", "20000") || !knob(KSM "sleep_millisecs", "5") ||
+	    !knob(KSM "smart_scan", "0"))
+		path_skip(p, "no KSM");
+	/* On the way out all is unmerged, before scanning stops. */
+	when_over("echo 2 >" KSM "run; echo 0 >" KSM "run");
+	make_mixed(p);
+	for (i = 0; i < 64; i++)
+		fill(same + i * PAGE, PAGE, 99);
+	see_ret(p, "mergeable", madvise(p->anon, ANON_LEN, MADV_MERGEABLE));
+	see_ret(p, "mergeable sparse", madvise(p->sparse, SPARSE_LEN, MADV_MERGEABLE));
+	CHECK(put(KSM "run", "1"));
+	see(p, "scanned: %d", wait_for(KSM "full_scans", 4));
+	merged = get_number("/proc/self/ksm_stat", "ksm_merging_pages");
+	see(p, "duplicates merged: %s", merged >= 64 ? "yes" : "no");
+	differs(p, NOT_MERGED, "merged: %ld", merged);
+	see_all(p);
+	touch_pages(same, 16 * PAGE, 1);
+	touch_pages(p->anon + 3 * LEAF, LEAF, 5);
+	see(p, "scanned: %d", wait_for(KSM "full_scans", 3));
+	see_all(p);
+	see_ret(p, "not mergeable", madvise(p->anon, ANON_LEN, MADV_UNMERGEABLE));
+	see_all(p);
+}
+
+static long huge_kb(void)
+{
+	return get_number("/proc/self/smaps_rollup", "AnonHugePages");
+}
+
+PATH(khugepaged, "khugepaged: collapses around memory that lies in CXL")
+{
+	if (!knob(KHUGE "scan_sleep_millisecs", "0") || !knob(KHUGE "pages_to_scan", "65536") ||
+	    !knob(KHUGE "alloc_sleep_millisecs", "0"))
+		path_skip(p, "no khugepaged");
+	/* leaf 0, 3, 4, 5 shared; 1 in part; 2 own pages */
+	make_mixed(p);
+	see_ret(p, "hugepage", madvise(p->anon, ANON_LEN, MADV_HUGEPAGE));
+	see_ret(p, "hugepage sparse", madvise(p->sparse, SPARSE_LEN, MADV_HUGEPAGE));
+	CHECK(put(KHUGE "scan_sleep_millisecs", "0"));
+	see(p, "scanned: %d", wait_for(KHUGE "full_scans", 3));
+	differs(p, NOT_MERGED, "AnonHugePages: %ld kB", huge_kb());
+	see(p, "something collapsed: %s", huge_kb() >= 2048 ? "yes" : "no");
+	see_all(p);
+	touch_pages(p->anon, ANON_LEN, 5);
+	see(p, "scanned: %d", wait_for(KHUGE "full_scans", 3));
+	see_all(p);
+}
+
+PATH(swap, "swap on, MADV_PAGEOUT, swap off")
+{
+	swap_on(p);
+	make_mixed(p);
+	see_ret(p, "pageout", madvise(p->anon, ANON_LEN, MADV_PAGEOUT));
+	see_ret(p, "pageout", madvise(p->sparse, SPARSE_LEN, MADV_PAGEOUT));
+	see(p, "own pages are out: %s",
+	    get_number("/proc/self/status", "VmSwap") >= 1024 ? "yes" : "no");
+	touch_pages(p->anon + 2 * LEAF, LEAF / 2, 3);
+	see_all(p);
+	touch_pages(p->anon, ANON_LEN, 3);
+	see_ret(p, "pageout", madvise(p->anon, ANON_LEN, MADV_PAGEOUT));
+	see(p, "off: %s", shell("swapoff /dev/zram0") ? "yes" : "no");
+	see(p, "VmSwap %ld", get_number("/proc/self/status", "VmSwap"));
+	see_all(p);
+}
+
+static void set(const char *dir, const char *name, const char *value)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	CHECK(put(path, value));
+}
+
+PATH(memcg_limit, "memory cgroup: a limit below what the process writes, with swap")
+{
+	char dir[64];
+
+	swap_on(p);
+	cgroup_make(p, dir, sizeof(dir));
+	set(dir, "memory.high", "6M");
+	set(dir, "cgroup.procs", "0");
+	make_mixed(p);
+	touch_pages(p->anon, ANON_LEN, 1);
+	see_all(p);
+	touch_pages(p->anon, ANON_LEN, 1);
+	touch_pages(p->sparse, SPARSE_LEN, 1);
+	see(p, "something went to swap: %s",
+	    get_number("/sys/fs/cgroup/cxlfork-paths/memory.swap.current", NULL) > 0 ? "yes" : "no");
+	see_all(p);
+	set(dir, "memory.high", "max");
+	see_ret(p, "unmap", munmap(p->anon, ANON_LEN));
+	see(p, "swap used after: %s",
+	    get_number("/proc/self/status", "VmSwap") > 8192 ? "too much" : "little");
+}
+
+PATH(memcg_exit, "memory cgroup: counters at zero once a child has ended")
+{
+	char dir[64];
+	int i;
+	pid_t pid;
+
+	cgroup_make(p, dir, sizeof(dir));
+	for (i = 0; i < 3; i++) {
+		pid = fork();
+		if (!pid) {
+			set(dir, "cgroup.procs", "0");
+			make_mixed(p);
+			touch_pages(p->anon, ANON_LEN, i + 1);
+			_exit(3 + i);
+		}
+		see_child(p, "child", pid);
+		see(p, "anon %ld", cgroup_settled(dir, "anon"));
+		see(p, "pagetables %ld", cgroup_settled(dir, "pagetables"));
+	}
+	see_all(p);
+}
+
+/* Take more and more, until killed. */
+static void __attribute__((noreturn)) eat(struct path *p)
+{
+	make_mixed(p);
+	touch_pages(p->anon, ANON_LEN, 1);
+	for (;;)
+		fill(map_anon(LEAF), LEAF, 1);
+}
+
+PATH(oom_child, "OOM kill of a child in a memory cgroup; the rest goes on")
+{
+	char dir[64];
+	pid_t pid;
+
+	cgroup_make(p, dir, sizeof(dir));
+	set(dir, "memory.max", "24M");
+	set(dir, "memory.swap.max", "0");
+	make_mixed(p);
+	pid = fork();
+	if (!pid) {
+		set(dir, "cgroup.procs", "0");
+		eat(p);
+	}
+	see_child(p, "child", pid);
+	see(p, "oom_kill %ld", get_number("/sys/fs/cgroup/cxlfork-paths/memory.events", "oom_kill"));
+	see(p, "anon %ld", cgroup_settled(dir, "anon"));
+	see(p, "pagetables %ld", cgroup_settled(dir, "pagetables"));
+	see_all(p);
+	touch_pages(p->anon, ANON_LEN, 3);
+	see_all(p);
+}
+
+PATH(oom_self, "OOM kill of the process itself, with the reaper")
+{
+	char dir[64];
+
+	cgroup_make(p, dir, sizeof(dir));
+	set(dir, "memory.max", "24M");
+	set(dir, "memory.swap.max", "0");
+	set(dir, "cgroup.procs", "0");
+	see_mem(p, "anon, before", p->anon, ANON_LEN);
+	eat(p);
+}
+
+/* The number by which lru_gen knows a cgroup, and the youngest generation on node 0. */
+static int lru_gen_of(const char *name, unsigned long *oldest, unsigned long *youngest)
+{
+	static char text[64 << 10];
+	char *at, *node;
+	int id = -1;
+
+	*oldest = ULONG_MAX;
+	if (!get("/sys/kernel/debug/lru_gen", text, sizeof(text)))
+		return -1;
+	at = strstr(text, name);
+	if (!at)
+		return -1;
+	while (at > text && at[-1] != '\n')
+		at--;
+	sscanf(at, "memcg %d", &id);
+	node = strstr(at, " node");
+	for (at = node ? strchr(node, '\n') : NULL; at && at[1] == ' '; at = strchr(at + 1, '\n')) {
+		unsigned long gen;
+
+		if (sscanf(at + 1, " %lu", &gen) != 1 || strstr(at, "node") == at + 2)
+			break;
+		if (*oldest == ULONG_MAX)
+			*oldest = gen;
+		*youngest = gen;
+	}
+	return id;
+}
+
+PATH(mglru, "MGLRU: aging and eviction by hand, off and on")
+{
+	unsigned long oldest = 0, youngest = 0;
+	char dir[64], command[64];
+	int id, i;
+
+	if (!knob("/sys/kernel/mm/lru_gen/enabled", "7") ||
+	    access("/sys/kernel/debug/lru_gen", W_OK))
+		path_skip(p, "no MGLRU, or no debugfs");
+	swap_on(p);
+	cgroup_make(p, dir, sizeof(dir));
+	set(dir, "cgroup.procs", "0");
+	make_mixed(p);
+	for (i = 0; i < 3; i++) {
+		id = lru_gen_of("cxlfork-paths", &oldest, &youngest);
+		CHECK(id > 0 && oldest != ULONG_MAX);
+		see_mem(p, "anon", p->anon, ANON_LEN);
+		snprintf(command, sizeof(command), "+ %d 0 %lu 1 1", id, youngest);
+		see(p, "aged: %d", put("/sys/kernel/debug/lru_gen", command));
+	}
+	id = lru_gen_of("cxlfork-paths", &oldest, &youngest);
+	snprintf(command, sizeof(command), "- %d 0 %lu 200 4096", id, youngest - 2);
+	see(p, "evicted: %d", put("/sys/kernel/debug/lru_gen", command));
+	differs(p, NOT_RECLAIMED, "VmSwap %ld kB", get_number("/proc/self/status", "VmSwap"));
+	see_all(p);
+	for (i = 0; i < 2; i++) {
+		see(p, "off: %d", put("/sys/kernel/mm/lru_gen/enabled", "0"));
+		touch_pages(p->anon + 2 * LEAF, 2 * LEAF, 3);
+		see(p, "on: %d", put("/sys/kernel/mm/lru_gen/enabled", "7"));
+		touch_pages(p->anon + 3 * LEAF, 2 * LEAF, 7);
+	}
+	see_all(p);
+}
+
+PATH(page_idle, "idle page tracking: pages marked idle, looked at, and written")
+{
+	static uint64_t entries[ANON_LEN / PAGE];
+	int bitmap = open("/sys/kernel/mm/page_idle/bitmap", O_RDWR | O_CLOEXEC);
+	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	uint64_t word;
+	unsigned int i, round, marked = 0, idle[2] = { 0, 0 };
+
+	if (bitmap < 0)
+		path_skip(p, "no idle page tracking");
+	make_mixed(p);
+	/* takes own pages from this CPU's batch to the LRU */
+	for (i = 0; i < 8; i++)
+		madvise(p->anon + 2 * LEAF, LEAF, MADV_COLD);
+	CHECK(pread(pagemap, entries, sizeof(entries), (uintptr_t)p->anon / PAGE * 8) ==
+	      sizeof(entries));
+	for (i = 0; i < ANON_LEN / PAGE; i++) {
+		uint64_t pfn = entries[i] & ((1ULL << 55) - 1);
+
+		CHECK(pfn);
+		word = 1ULL << pfn % 64;
+		marked += pwrite(bitmap, &word, 8, pfn / 64 * 8) == 8;
+	}
+	differs(p, NOT_RECLAIMED, "%u pages could be marked", marked);
+	for (round = 0; round < 2; round++) {
+		/* own pages; what is in CXL memory is never idle */
+		for (i = 2 * 512 + 64; i < 3 * 512 - 64; i++) {
+			uint64_t pfn = entries[i] & ((1ULL << 55) - 1);
+
+			word = 0;
+			CHECK(pread(bitmap, &word, 8, pfn / 64 * 8) == 8);
+			idle[round] += word >> pfn % 64 & 1;
+		}
+		see_mem(p, "anon", p->anon, ANON_LEN);
+		/* the TLB may still know the pages as accessed */
+		mprotect(p->anon + 2 * LEAF, LEAF, PROT_READ);
+		mprotect(p->anon + 2 * LEAF, LEAF, PROT_READ | PROT_WRITE);
+		touch_pages(p->anon + 2 * LEAF, LEAF, 1);
+	}
+	see(p, "own pages idle: %s, after use: %s", idle[0] > 256 ? "yes" : "no",
+	    idle[1] ? "yes" : "no");
+	close(bitmap);
+	close(pagemap);
+	see_all(p);
+}
+
+/* A scheme for regions of all sizes, ages and rates of access. */
+static bool damon_scheme(int i, const char *action)
+{
+	static const char *const max[] = { "sz", "nr_accesses", "age" };
+	char path[200];
+	unsigned int k;
+
+	snprintf(path, sizeof(path), DAMON "0/contexts/0/schemes/%d/action", i);
+	if (!put(path, action))
+		return false;
+	for (k = 0; k < 3; k++) {
+		snprintf(path, sizeof(path),
+			 DAMON "0/contexts/0/schemes/%d/access_pattern/%s/max", i, max[k]);
+		if (!put(path, k ? "1000000" : "18446744073709551615"))
+			return false;
+	}
+	return true;
+}
+
+PATH(damon, "DAMON: a process watched, schemes stat and pageout")
+{
+	char text[32];
+	long tried = 0;
+	int i;
+
+	if (access(DAMON "nr_kdamonds", W_OK))
+		path_skip(p, "no DAMON");
+	swap_on(p);
+	make_mixed(p);
+	when_over("echo off >" DAMON "0/state; echo 0 >" DAMON "nr_kdamonds");
+	CHECK(put(DAMON "nr_kdamonds", "1"));
+	CHECK(put(DAMON "0/contexts/nr_contexts", "1"));
+	CHECK(put(DAMON "0/contexts/0/operations", "vaddr"));
+	CHECK(put(DAMON "0/contexts/0/monitoring_attrs/intervals/sample_us", "2000"));
+	CHECK(put(DAMON "0/contexts/0/monitoring_attrs/intervals/aggr_us", "20000"));
+	CHECK(put(DAMON "0/contexts/0/targets/nr_targets", "1"));
+	snprintf(text, sizeof(text), "%d", getpid());
+	CHECK(put(DAMON "0/contexts/0/targets/0/pid_target", text));
+	CHECK(put(DAMON "0/contexts/0/schemes/nr_schemes", "2"));
+	CHECK(damon_scheme(0, "stat"));
+	CHECK(damon_scheme(1, "pageout"));
+	see(p, "on: %d", put(DAMON "0/state", "on"));
+	for (i = 0; i < 200 && tried <= 0; i++) {
+		usleep(20000);
+		put(DAMON "0/state", "update_schemes_stats");
+		tried = get_number(DAMON "0/contexts/0/schemes/1/stats/nr_tried", NULL);
+		touch_pages(p->anon + 2 * LEAF, LEAF, 7);
+	}
+	see(p, "watched: %s", get_number(DAMON "0/contexts/0/schemes/0/stats/nr_tried", NULL) > 0 ?
+	    "yes" : "no");
+	see(p, "paged out: %s", tried > 0 ? "yes" : "no");
+	see_all(p);
+	touch_pages(p->anon, ANON_LEN, 3);
+	see_all(p);
+	see(p, "off: %d", put(DAMON "0/state", "off"));
+}
+
+TEST_HARNESS_MAIN
