@@ -13,6 +13,9 @@ help:
 	@echo 'make demo     two hosts, one CXL memory: fork a Python function remotely'
 	@echo 'make test     every test; last line: N passed, N failed, N skipped'
 	@echo 'make stress [STRESS_SECONDS=600] [STRESS_SEED=N]   random operations in clones'
+	@echo 'make bench-unused   what it costs who does not use it, in instructions'
+	@echo 'make bench-leaf     what clones cost beside forked children'
+	@echo 'make bench    both'
 	@echo 'make series   the whole work as mailable patches, in build/series'
 	@echo 'make check    checkpatch, sparse and shellcheck on our files'
 	@echo 'make clean    remove what this checkout built (the shared cache stays)'
@@ -47,6 +50,15 @@ stress: lab-ready
 	@$(Q)/kernel debug
 	@$(LAB)/run-tests.sh --kernel debug stress
 
+bench-unused: lab-ready
+	@$(Q)/kernel unpatched
+	@$(LAB)/bench/run unused
+
+bench-leaf: lab-ready
+	@$(LAB)/bench/run leaf
+
+bench: bench-unused bench-leaf
+
 series: setup
 	@$(Q)/series
 
@@ -56,5 +68,5 @@ check: setup
 clean:
 	@$(Q)/clean
 
-.PHONY: help setup kernel image tools lab-ready demo test stress series check clean
+.PHONY: help setup kernel image tools lab-ready demo test stress bench bench-unused bench-leaf series check clean
 .NOTPARALLEL:

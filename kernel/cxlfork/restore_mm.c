@@ -208,17 +208,21 @@ static int cxlfork_map_vma(struct cxlfork_restore *r, const struct cxlfork_templ
 	return 0;
 }
 
-/* A mapping with CXL pages is one that was written: fork() has to copy it. */
+/*
+ * A mapping with CXL pages is one that was written: fork() has to copy it.  @next is
+ * the first mapping for which that was not said yet.
+ */
 static int cxlfork_prepare_anon(struct cxlfork_restore *r,
-				const struct cxlfork_template_leaf *leaf)
+				const struct cxlfork_template_leaf *leaf, u32 *next)
 {
 	struct cxlfork_template *t = r->template;
 	unsigned long end = leaf->addr + PMD_SIZE;
 	u32 v;
 
-	for (v = leaf->vma; v < t->nr_vmas && t->vmas[v].start < end; v++) {
+	for (v = max(leaf->vma, *next); v < t->nr_vmas && t->vmas[v].start < end; v++) {
 		struct vm_area_struct *vma;
 
+		*next = v + 1;
 		if (!cxlfork_vma_has_pages(t->vmas[v].flags))
 			continue;
 		vma = vma_lookup(r->mm, t->vmas[v].start);
@@ -231,7 +235,7 @@ static int cxlfork_prepare_anon(struct cxlfork_restore *r,
 static int cxlfork_map_leaves(struct cxlfork_restore *r)
 {
 	struct cxlfork_template *t = r->template;
-	u32 i;
+	u32 next = 0, i;
 	int ret;
 
 	for (i = 0; i < t->nr_leaves; i++) {
@@ -239,7 +243,7 @@ static int cxlfork_map_leaves(struct cxlfork_restore *r)
 
 		ret = cxlfork_template_leaf(t, i, &r->log);
 		if (!ret)
-			ret = cxlfork_prepare_anon(r, leaf);
+			ret = cxlfork_prepare_anon(r, leaf, &next);
 		if (ret)
 			return ret;
 		if (leaf->huge)

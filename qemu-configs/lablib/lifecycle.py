@@ -102,7 +102,8 @@ def up(lab, args):
     lab.conf = {
         "kernel": kernel, "config": args.kernel, "qemu": layout.QEMU,
         "image": os.path.realpath(layout.IMAGE), "initrd": os.path.realpath(layout.INITRD),
-        "tools": layout.TOOLS, "share": share, "cpus": args.cpus, "append": args.append,
+        "tools": layout.TOOLS, "share": share, "cpus": 1 if args.icount else args.cpus, "append": args.append,
+        "icount": args.icount,
         "cxl": {"path": memory, "size": cxl},
         "nodes": [{"name": f"node{i}", "index": i, "mem": size, "ip": f"10.77.0.{i + 1}",
                    "uuid": lab.node_uuid(f"node{i}")} for i, size in enumerate(sizes)],

@@ -12,8 +12,13 @@ APPEND = ("console=ttyS0 panic=-1 loglevel=7 tsc=reliable no_timer_check "
           "rcupdate.rcu_cpu_stall_timeout=180 cryptomgr.notests random.trust_cpu=on")
 
 
-def accelerator():
-    """KVM only where the CPU really has it; /dev/kvm alone proves nothing."""
+def accelerator(icount=False):
+    """KVM only where the CPU really has it; /dev/kvm alone proves nothing.
+
+    With icount the guest's clocks (and its TSC) count instructions: one each ns."""
+    if icount:
+        return ["-accel", "tcg,thread=single,tb-size=256",
+                "-icount", "shift=0,align=off,sleep=off", "-cpu", "max"]
     chosen = os.environ.get("LAB_ACCEL")
     if not chosen:
         with open("/proc/cpuinfo", encoding="utf-8") as f:
@@ -57,7 +62,7 @@ def command(lab, node):
                f"cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size={cxl}")
     args = [conf["qemu"], "-name", f"{node['name']},process=lab-{node['name']}",
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-M", machine, *accelerator(),
+            "-M", machine, *accelerator(conf.get("icount")),
             "-smp", str(conf["cpus"]), "-m", f"{node['mem'] >> 20}M", "-uuid", node["uuid"],
             "-kernel", os.path.join(conf["kernel"], "bzImage"), "-initrd", initrd,
             "-append", f"{APPEND} lab.node={index} {conf.get('append', '')}".strip(),

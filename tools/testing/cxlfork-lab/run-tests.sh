@@ -34,12 +34,13 @@ default equal   file-changed
 default equal   pool-full
 default equal   restore-speed
 default equal   publisher-dies
-default equal   mixed
 default equal   stock-mm
+default equal   mixed
 default unequal share-unequal
 default unequal publisher-dies
 default bare    format-refusals
 debug   equal   kselftest
+debug   equal   paths
 debug   equal   share-equal
 debug   equal   delete
 debug   equal   damage
@@ -219,7 +220,8 @@ on() {
 	"$lab" exec -n --timeout "${TEST_TIMEOUT:-600}" "$node" -- "$@"
 }
 
-kselftest() {
+# selftest_programs GREP-ARGUMENTS...: those listed, one after the other, in node0.
+selftest_programs() {
 	local t
 	# O_DIRECT needs a file system on a block device
 	# shellcheck disable=SC2016 # for the guest's shell
@@ -234,7 +236,23 @@ kselftest() {
 		sed "s/^\( *ok \| *not ok \)\(.*\)/\1$t: \2/" "$work/$label.one" >>"$tap"
 		grep -q '^# Totals:' "$work/$label.one"
 		point $? "$t: came to its end"
-	done <"$work/guest/kselftest/kselftest-list.txt"
+	done < <(grep "$@" "$work/guest/kselftest/kselftest-list.txt")
+}
+
+kselftest() {
+	selftest_programs -v ':paths_'
+}
+
+# Each path of mm in a clone and in a forked child; the table in the documentation
+# has to say what came out.
+paths() {
+	# shellcheck disable=SC2016 # for the guest's shell
+	on node0 sh -c 'mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug'
+	selftest_programs ':paths_'
+	"$here/paths-table" "$tap" >"$out/paths.rst" 2>"$work/$label.table" &&
+		cmp -s "$out/paths.rst" "$REPO/Documentation/cxlfork/paths.rst"
+	point $? 'Documentation/cxlfork/paths.rst is what paths-table makes of this run' \
+		"$(cat "$work/$label.table"; diff "$out/paths.rst" "$REPO/Documentation/cxlfork/paths.rst" | head -n 20)"
 }
 
 scenario() {
@@ -324,8 +342,8 @@ run_lab() {
 		t0=$SECONDS
 		tap=$out/$label-$t.tap
 		: >"$tap"
-		if [ "$t" = kselftest ]; then
-			kselftest
+		if [ "$t" = kselftest ] || [ "$t" = paths ]; then
+			"$t"
 		else
 			scenario "$t"
 		fi
