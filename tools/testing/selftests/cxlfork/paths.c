@@ -358,6 +358,7 @@ static char *next_line(char **text)
 static bool same_line(const char *a, const char *b, char *but, size_t len)
 {
 	const char *tab;
+	char why[LINE];
 
 	if (!a || !b)
 		return a == b;
@@ -366,20 +367,23 @@ static bool same_line(const char *a, const char *b, char *but, size_t len)
 	tab = strchr(a, '\t');
 	if (a[0] != '~' || b[0] != '~' || !tab || strncmp(a, b, tab + 1 - a))
 		return false;
-	if (!strstr(but, "but"))
-		snprintf(but, len, "but: %.*s", (int)(tab - a - 1), a + 1);
-	else if (!strstr(but, a + 1))
-		snprintf(but + strlen(but), len - strlen(but), "; %.*s",
-			 (int)(tab - a - 1), a + 1);
+	snprintf(why, sizeof(why), "%.*s", (int)(tab - a - 1), a + 1);
+	if (!*but)
+		snprintf(but, len, "but: %s", why);
+	else if (!strstr(but, why))
+		snprintf(but + strlen(but), len - strlen(but), "; %s", why);
 	return true;
 }
 
-/* Has CHECK() failed in a process that says how another ended?  Be it on both sides. */
-static bool check_has_failed(const char *line)
+static bool ends_with(const char *line, const char *end)
 {
-	const char *status = line ? strstr(line, ": exit status ") : NULL;
+	return strlen(line) >= strlen(end) && !strcmp(line + strlen(line) - strlen(end), end);
+}
 
-	return status && !strcmp(status, ": exit status 1");
+/* What is wrong even if both sides say it: CHECK() has failed; it should be "yes". */
+static bool line_is_bad(const char *line)
+{
+	return line && (ends_with(line, ": exit status 1") || ends_with(line, ": NO"));
 }
 
 int path_compare(const struct cxl *cxl, const char *name, const char *about,
@@ -408,8 +412,10 @@ int path_compare(const struct cxl *cxl, const char *name, const char *about,
 			       b ? b + 1 : "(says no more)");
 			ret = -1;
 		}
-		if (check_has_failed(a))
+		if (line_is_bad(a) || line_is_bad(b)) {
+			printf("# %s\n", line_is_bad(a) ? a + 1 : b + 1);
 			ret = -1;
+		}
 		lines++;
 	}
 	/* "end" and "parent's memory" are always there. */

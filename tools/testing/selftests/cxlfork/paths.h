@@ -50,7 +50,7 @@ struct path {
 
 enum path_access { PATH_READ, PATH_WRITE, PATH_EXEC };
 
-/* An observation; the other side's has to be the same. */
+/* An observation; the other side's has to be the same.  One that ends in ": NO" fails. */
 void __attribute__((format(printf, 2, 3))) see(struct path *p, const char *fmt, ...);
 /* One that may differ, and why. */
 void __attribute__((format(printf, 3, 4))) differs(struct path *p, const char *why,

@@ -48,14 +48,14 @@ PATH(ksm, "KSM: duplicates merged beside memory that lies in CXL")
 	see_ret(p, "mergeable", madvise(p->anon, ANON_LEN, MADV_MERGEABLE));
 	see_ret(p, "mergeable sparse", madvise(p->sparse, SPARSE_LEN, MADV_MERGEABLE));
 	CHECK(put(KSM "run", "1"));
-	see(p, "scanned: %d", wait_for(KSM "full_scans", 4));
+	see(p, "scanned: %s", wait_for(KSM "full_scans", 4) ? "yes" : "NO");
 	merged = get_number("/proc/self/ksm_stat", "ksm_merging_pages");
-	see(p, "duplicates merged: %s", merged >= 64 ? "yes" : "no");
+	see(p, "duplicates merged: %s", merged >= 64 ? "yes" : "NO");
 	differs(p, NOT_MERGED, "merged: %ld", merged);
 	see_all(p);
 	touch_pages(same, 16 * PAGE, 1);
 	touch_pages(p->anon + 3 * LEAF, LEAF, 5);
-	see(p, "scanned: %d", wait_for(KSM "full_scans", 3));
+	see(p, "scanned: %s", wait_for(KSM "full_scans", 3) ? "yes" : "NO");
 	see_all(p);
 	see_ret(p, "not mergeable", madvise(p->anon, ANON_LEN, MADV_UNMERGEABLE));
 	see_all(p);
@@ -76,12 +76,12 @@ PATH(khugepaged, "khugepaged: collapses around memory that lies in CXL")
 	see_ret(p, "hugepage", madvise(p->anon, ANON_LEN, MADV_HUGEPAGE));
 	see_ret(p, "hugepage sparse", madvise(p->sparse, SPARSE_LEN, MADV_HUGEPAGE));
 	CHECK(put(KHUGE "scan_sleep_millisecs", "0"));
-	see(p, "scanned: %d", wait_for(KHUGE "full_scans", 3));
+	see(p, "scanned: %s", wait_for(KHUGE "full_scans", 3) ? "yes" : "NO");
 	differs(p, NOT_MERGED, "AnonHugePages: %ld kB", huge_kb());
-	see(p, "something collapsed: %s", huge_kb() >= 2048 ? "yes" : "no");
+	see(p, "something collapsed: %s", huge_kb() >= 2048 ? "yes" : "NO");
 	see_all(p);
 	touch_pages(p->anon, ANON_LEN, 5);
-	see(p, "scanned: %d", wait_for(KHUGE "full_scans", 3));
+	see(p, "scanned: %s", wait_for(KHUGE "full_scans", 3) ? "yes" : "NO");
 	see_all(p);
 }
 
@@ -92,12 +92,12 @@ PATH(swap, "swap on, MADV_PAGEOUT, swap off")
 	see_ret(p, "pageout", madvise(p->anon, ANON_LEN, MADV_PAGEOUT));
 	see_ret(p, "pageout", madvise(p->sparse, SPARSE_LEN, MADV_PAGEOUT));
 	see(p, "own pages are out: %s",
-	    get_number("/proc/self/status", "VmSwap") >= 1024 ? "yes" : "no");
+	    get_number("/proc/self/status", "VmSwap") >= 1024 ? "yes" : "NO");
 	touch_pages(p->anon + 2 * LEAF, LEAF / 2, 3);
 	see_all(p);
 	touch_pages(p->anon, ANON_LEN, 3);
 	see_ret(p, "pageout", madvise(p->anon, ANON_LEN, MADV_PAGEOUT));
-	see(p, "off: %s", shell("swapoff /dev/zram0") ? "yes" : "no");
+	see(p, "off: %s", shell("swapoff /dev/zram0") ? "yes" : "NO");
 	see(p, "VmSwap %ld", get_number("/proc/self/status", "VmSwap"));
 	see_all(p);
 }
@@ -124,7 +124,7 @@ PATH(memcg_limit, "memory cgroup: a limit below what the process writes, with sw
 	touch_pages(p->anon, ANON_LEN, 1);
 	touch_pages(p->sparse, SPARSE_LEN, 1);
 	see(p, "something went to swap: %s",
-	    get_number("/sys/fs/cgroup/cxlfork-paths/memory.swap.current", NULL) > 0 ? "yes" : "no");
+	    get_number("/sys/fs/cgroup/cxlfork-paths/memory.swap.current", NULL) > 0 ? "yes" : "NO");
 	see_all(p);
 	set(dir, "memory.high", "max");
 	see_ret(p, "unmap", munmap(p->anon, ANON_LEN));
@@ -245,17 +245,17 @@ PATH(mglru, "MGLRU: aging and eviction by hand, off and on")
 		CHECK(id > 0 && oldest != ULONG_MAX);
 		see_mem(p, "anon", p->anon, ANON_LEN);
 		snprintf(command, sizeof(command), "+ %d 0 %lu 1 1", id, youngest);
-		see(p, "aged: %d", put("/sys/kernel/debug/lru_gen", command));
+		see(p, "aged: %s", put("/sys/kernel/debug/lru_gen", command) ? "yes" : "NO");
 	}
 	id = lru_gen_of("cxlfork-paths", &oldest, &youngest);
 	snprintf(command, sizeof(command), "- %d 0 %lu 200 4096", id, youngest - 2);
-	see(p, "evicted: %d", put("/sys/kernel/debug/lru_gen", command));
+	see(p, "evicted: %s", put("/sys/kernel/debug/lru_gen", command) ? "yes" : "NO");
 	differs(p, NOT_RECLAIMED, "VmSwap %ld kB", get_number("/proc/self/status", "VmSwap"));
 	see_all(p);
 	for (i = 0; i < 2; i++) {
-		see(p, "off: %d", put("/sys/kernel/mm/lru_gen/enabled", "0"));
+		see(p, "off: %s", put("/sys/kernel/mm/lru_gen/enabled", "0") ? "yes" : "NO");
 		touch_pages(p->anon + 2 * LEAF, 2 * LEAF, 3);
-		see(p, "on: %d", put("/sys/kernel/mm/lru_gen/enabled", "7"));
+		see(p, "on: %s", put("/sys/kernel/mm/lru_gen/enabled", "7") ? "yes" : "NO");
 		touch_pages(p->anon + 3 * LEAF, 2 * LEAF, 7);
 	}
 	see_all(p);
@@ -300,8 +300,8 @@ PATH(page_idle, "idle page tracking: pages marked idle, looked at, and written")
 		mprotect(p->anon + 2 * LEAF, LEAF, PROT_READ | PROT_WRITE);
 		touch_pages(p->anon + 2 * LEAF, LEAF, 1);
 	}
-	see(p, "own pages idle: %s, after use: %s", idle[0] > 256 ? "yes" : "no",
-	    idle[1] ? "yes" : "no");
+	see(p, "own pages idle: %s, after use: %s", idle[0] > 256 ? "yes" : "NO",
+	    idle[1] ? "yes" : "NO");
 	close(bitmap);
 	close(pagemap);
 	see_all(p);
@@ -348,7 +348,7 @@ PATH(damon, "DAMON: a process watched, schemes stat and pageout")
 	CHECK(put(DAMON "0/contexts/0/schemes/nr_schemes", "2"));
 	CHECK(damon_scheme(0, "stat"));
 	CHECK(damon_scheme(1, "pageout"));
-	see(p, "on: %d", put(DAMON "0/state", "on"));
+	see(p, "on: %s", put(DAMON "0/state", "on") ? "yes" : "NO");
 	for (i = 0; i < 200 && tried <= 0; i++) {
 		usleep(20000);
 		put(DAMON "0/state", "update_schemes_stats");
@@ -356,12 +356,12 @@ PATH(damon, "DAMON: a process watched, schemes stat and pageout")
 		touch_pages(p->anon + 2 * LEAF, LEAF, 7);
 	}
 	see(p, "watched: %s", get_number(DAMON "0/contexts/0/schemes/0/stats/nr_tried", NULL) > 0 ?
-	    "yes" : "no");
-	see(p, "paged out: %s", tried > 0 ? "yes" : "no");
+	    "yes" : "NO");
+	see(p, "paged out: %s", tried > 0 ? "yes" : "NO");
 	see_all(p);
 	touch_pages(p->anon, ANON_LEN, 3);
 	see_all(p);
-	see(p, "off: %d", put(DAMON "0/state", "off"));
+	see(p, "off: %s", put(DAMON "0/state", "off") ? "yes" : "NO");
 }
 
 TEST_HARNESS_MAIN
