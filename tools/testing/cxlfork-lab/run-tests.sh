@@ -189,8 +189,9 @@ kselftest-in-tree() {
 	cp -r "$clean/tools/testing/selftests/kselftest" "$tree/tools/testing/selftests/"
 	"$CONFIGS/kernel-tree" --staged "$tree" >"$work/kselftest.log" 2>&1
 	point $? 'our files are laid over the kernel tree' "$(tail -n 5 "$work/kselftest.log")"
-	# what "make headers" makes, of the two files that matter
+	# what "make headers" makes, of the files that matter
 	cp "$tree"/include/uapi/linux/cxlfork*.h "$headers/linux"
+	cp "$clean"/include/uapi/linux/{fs,userfaultfd}.h "$headers/linux"
 	make -C "$tree/tools/testing/selftests" -s TARGETS=cxlfork OUTPUT="$work/kselftest" \
 		KHDR_INCLUDES="-isystem $headers" INSTALL_PATH="$work/installed" install \
 		>"$work/kselftest.log" 2>&1
@@ -221,41 +222,55 @@ on() {
 	"$lab" exec -n --timeout "${TEST_TIMEOUT:-600}" "$node" -- "$@"
 }
 
-# selftest_programs PATTERN [PATTERN-NOT]: those listed, one after the other, in node0.
+# selftest_programs PATTERN [PATTERN-NOT [ARGUMENTS]]: those listed, one after the
+# other, in node0; the function ARGUMENTS prints what a program is given.
 selftest_programs() {
-	local t
+	local t args
 	# shellcheck disable=SC2016 # for the guest's shell
 	on node0 sh -c 'mkdir -p /tmp/kselftest && cp -p /share/kselftest/* /tmp/kselftest/'
 	while IFS=: read -r _ t; do
 		echo "# --- $t" >>"$tap"
-		on node0 sh -c "cd /tmp/kselftest && CXLFORK_DIRECT_DIR=/tmp/ext4 exec ./$t" </dev/null >"$work/$label.one" 2>&1
+		args=$("${3:-true}" "$t")
+		on node0 sh -c "cd /tmp/kselftest && CXLFORK_DIRECT_DIR=/tmp/ext4 exec ./$t $args" </dev/null >"$work/$label.one" 2>&1
 		point $? "$t: exit status"
 		sed "s/^\( *ok \| *not ok \)\(.*\)/\1$t: \2/" "$work/$label.one" >>"$tap"
 		grep -q '^# Totals:' "$work/$label.one"
 		point $? "$t: came to its end"
-	done < <(grep "$1" "$work/guest/kselftest/kselftest-list.txt" | grep -v "${2:-^$}")
+	done < <(grep "$1" "$work/guest/kselftest/kselftest-list.txt" | grep -v "${2:-^\$}")
+}
+
+# Of a scenario before, which may have booted node0 again, nothing is left.
+mount_all() {
+	# shellcheck disable=SC2016 # for the guest's shell
+	on node0 sh -c 'mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug'
+	# O_DIRECT needs a file system on a block device
+	# shellcheck disable=SC2016 # for the guest's shell
+	on node0 sh -c 'mountpoint -q /tmp/ext4 || { [ -e /share/ext4 ] && mkdir -p /tmp/ext4 &&
+		cp /share/ext4 /tmp/ext4.img && mount -o loop /tmp/ext4.img /tmp/ext4; }' \
+		>"$work/$label.mount" 2>&1
+	point $? 'an ext4 file system for O_DIRECT' "$(cat "$work/$label.mount")"
 }
 
 kselftest() {
-	# O_DIRECT needs a file system on a block device
-	# shellcheck disable=SC2016 # for the guest's shell
-	on node0 sh -c '[ -e /share/ext4 ] && mkdir -p /tmp/ext4 && cp /share/ext4 /tmp/ext4.img &&
-		mount -o loop /tmp/ext4.img /tmp/ext4' >"$work/$label.mount" 2>&1
-	point $? 'an ext4 file system for O_DIRECT' "$(cat "$work/$label.mount")"
+	mount_all
 	selftest_programs : ':paths_'
 }
 
-# Each path of mm in a clone and in a forked child: programs that let allocations
-# fail on the debug kernel, the others on the default one.
+paths_without_memory() { # PROGRAM
+	sed -n 's/^PATH(\([a-z_]*_without_memory\),.*/-t \1/p' "$selftests/$1.c" | tr '\n' ' '
+}
+
+# Each path of mm in a clone and in a forked child: on the default kernel, and on the
+# debug kernel those in which allocations fail; with PATHS_ALL (make stress) all.
 paths() {
 	local failing
-	# shellcheck disable=SC2016 # for the guest's shell
-	on node0 sh -c 'mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug'
-	failing=$(cd "$selftests" && grep -l 'inject_on(p' paths_*_test.c | sed 's/^/:/; s/\.c$/$/')
-	if [ "$kernel" = debug ]; then
-		selftest_programs "$failing"
+	mount_all
+	failing=$(cd "$selftests" && grep -l '^PATH(.*_without_memory,' paths_*_test.c |
+		sed 's/^/:/; s/\.c$/$/')
+	if [ "$kernel" = default ] || [ -n "${PATHS_ALL:-}" ]; then
+		selftest_programs ':paths_'
 	else
-		selftest_programs ':paths_' "$failing"
+		selftest_programs "$failing" '' paths_without_memory
 	fi
 }
 

@@ -32,6 +32,8 @@
 #define ROUNDS	15
 #define CHANNEL	100
 
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
 static inline uint64_t now(void)
 {
 	uint32_t low, high;
@@ -199,7 +201,8 @@ static uint64_t mremap_pages(void)
 
 	touch(p, LEAF);
 	t = now();
-	must(mremap(p, LEAF, LEAF, MREMAP_MAYMOVE | MREMAP_FIXED, to + PAGE) == to + PAGE, "mremap");
+	must(mremap(p, LEAF, LEAF, MREMAP_MAYMOVE | MREMAP_FIXED, to + PAGE) == to + PAGE,
+	     "mremap");
 	t = now() - t;
 	munmap(to, 2 * LEAF);
 	return t;
@@ -257,7 +260,7 @@ static int bench_unused(void)
 	touch(area, AREA);
 	for (i = 0; i < LEAF; i += PAGE)
 		must(write(file, area, PAGE) == PAGE, "write");
-	for (i = 0; i < sizeof(unused) / sizeof(unused[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(unused); i++) {
 		unused[i].run();
 		for (round = 0; round < ROUNDS; round++)
 			ticks[round] = unused[i].run();
@@ -430,7 +433,8 @@ static int bench_leaf(size_t mb)
 	waitpid(pid, NULL, 0);
 
 	start_and_end(pool, idle, false, &own);
-	printf("the first cxlrestore on this host\t%lu\t%lu\t%lu\n", own.became, own.became, own.became);
+	printf("the first cxlrestore on this host\t%lu\t%lu\t%lu\n", own.became, own.became,
+	       own.became);
 	measure(pool, idle, false, &s);
 	report("cxlrestore", s.became);
 	report("exit of an untouched clone", s.end);

@@ -118,7 +118,8 @@ static long huge_kb(const void *at)
 
 	CHECK(f);
 	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%lx-%lx ", &from, &to) == 2 && strchr(line, '-') < strchr(line, ' '))
+		if (strchr(line, '-') < strchr(line, ' ') &&
+		    sscanf(line, "%lx-%lx ", &from, &to) == 2)
 			inside = from <= (unsigned long)at && to > (unsigned long)at;
 		else if (inside)
 			sscanf(line, "AnonHugePages: %ld", &kb);
@@ -205,10 +206,12 @@ PATH(process_madvise_other, "process_madvise")
 	p->anon[LEAF] = 1;
 	pid = fork();
 	if (!pid) {
-		for (i = 0; i < 4; i++)
+		for (i = 0; i < 4; i++) {
+			int nr = advice[i] == MADV_COLLAPSE ? 1 : 2;
+
 			see_ret(p, "process_madvise",
-				syscall(SYS_process_madvise, pidfd, iov, advice[i] == MADV_COLLAPSE ?
-					1 : 2, advice[i], 0));
+				syscall(SYS_process_madvise, pidfd, iov, nr, advice[i], 0));
+		}
 		_exit(0);
 	}
 	see_child(p, "child", pid);

@@ -23,7 +23,7 @@ static void see_places(struct path *p)
 					 FILE_LEN - 2 * PAGE };
 	unsigned int i;
 
-	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(places); i++) {
 		see(p, "at %zu", places[i]);
 		see_fault(p, "the file's", p->file + places[i], PATH_READ);
 		see_fault(p, "the parent's", p->file + places[i] + PAGE, PATH_READ);

@@ -127,12 +127,14 @@ PATH(io_uring_fixed, "io_uring: registered buffers, a pin that outlives munmap")
 	CHECK(fd >= 0);
 	if (!ring_open(&r))
 		path_skip(p, "io_uring: %s", strerrorname_np(errno));
-	see_ret(p, "register", syscall(SYS_io_uring_register, r.fd, IORING_REGISTER_BUFFERS, &iov, 1));
+	see_ret(p, "register", syscall(SYS_io_uring_register, r.fd, IORING_REGISTER_BUFFERS,
+				       &iov, 1));
 	see(p, "write: %d", ring_do(&r, IORING_OP_WRITE_FIXED, fd, at, 8 * PAGE, 0));
 	/* The buffer and the mapping are the same memory. */
 	memset(at + PAGE, 0x11, PAGE);
 	see(p, "write: %d", ring_do(&r, IORING_OP_WRITE_FIXED, fd, at, 8 * PAGE, 8 * PAGE));
-	see(p, "read: %d", ring_do(&r, IORING_OP_READ_FIXED, fd, at + 2 * PAGE, 4 * PAGE, 9 * PAGE));
+	see(p, "read: %d", ring_do(&r, IORING_OP_READ_FIXED, fd, at + 2 * PAGE, 4 * PAGE,
+				   9 * PAGE));
 	see_mem(p, "anon", p->anon, ANON_LEN);
 	see_ret(p, "munmap", munmap(at, 8 * PAGE));
 	see(p, "write: %d", ring_do(&r, IORING_OP_WRITE_FIXED, fd, at, 8 * PAGE, 16 * PAGE));

@@ -340,7 +340,7 @@ PATH(counters, "/proc/PID/status: sizes")
 
 	p->anon[0] = 1;
 	munmap(p->anon + LEAF, 3 * PAGE);
-	for (i = 0; i < sizeof(same) / sizeof(same[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(same); i++)
 		see_status(p, same[i]);
 }
 

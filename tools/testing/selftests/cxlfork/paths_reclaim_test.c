@@ -10,6 +10,7 @@
 #include "cxlfork_fixture.h"
 #include "paths_knobs.h"
 
+#define CGROUP	"/sys/fs/cgroup/cxlfork-paths"
 #define NOT_MERGED	"pages in CXL memory are not merged and not collapsed by the kernel"
 #define NOT_RECLAIMED	"pages in CXL memory are on no LRU: nothing to reclaim"
 
@@ -124,7 +125,7 @@ PATH(memcg_limit, "memory cgroup: a limit below what the process writes, with sw
 	touch_pages(p->anon, ANON_LEN, 1);
 	touch_pages(p->sparse, SPARSE_LEN, 1);
 	see(p, "something went to swap: %s",
-	    get_number("/sys/fs/cgroup/cxlfork-paths/memory.swap.current", NULL) > 0 ? "yes" : "NO");
+	    get_number(CGROUP "/memory.swap.current", NULL) > 0 ? "yes" : "NO");
 	see_all(p);
 	set(dir, "memory.high", "max");
 	see_ret(p, "unmap", munmap(p->anon, ANON_LEN));
@@ -178,7 +179,7 @@ PATH(oom_child, "OOM kill of a child in a memory cgroup; the rest goes on")
 		eat(p);
 	}
 	see_child(p, "child", pid);
-	see(p, "oom_kill %ld", get_number("/sys/fs/cgroup/cxlfork-paths/memory.events", "oom_kill"));
+	see(p, "oom_kill %ld", get_number(CGROUP "/memory.events", "oom_kill"));
 	see(p, "anon %ld", cgroup_settled(dir, "anon"));
 	see(p, "pagetables %ld", cgroup_settled(dir, "pagetables"));
 	see_all(p);

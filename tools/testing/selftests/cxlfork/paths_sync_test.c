@@ -4,6 +4,8 @@
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -11,6 +13,8 @@
 #include <unistd.h>
 #include "cxlfork_fixture.h"
 #include "paths.h"
+
+#define RW	(PROT_READ | PROT_WRITE)
 
 static long futex(void *word, int op, unsigned int value, const struct timespec *timeout,
 		  void *word2, unsigned int value3)
@@ -42,7 +46,8 @@ static void wake_one(struct path *p, uint32_t *word, int private)
 	pthread_t t;
 	int i;
 
-	see_ret(p, "wait, other value", futex(word, FUTEX_WAIT | private, *word + 1, NULL, NULL, 0));
+	see_ret(p, "wait, other value", futex(word, FUTEX_WAIT | private, *word + 1, NULL,
+					      NULL, 0));
 	see_ret(p, "wait, timeout", futex(word, FUTEX_WAIT | private, *word, &soon, NULL, 0));
 	CHECK(!*word);
 	CHECK(!pthread_create(&t, NULL, wait_on, &w));
@@ -76,9 +81,11 @@ PATH(futex_requeue, "futex: requeue, wake_op, bitset")
 	int i;
 
 	CHECK(!pthread_create(&t, NULL, wait_on, &w));
-	for (i = 0; i < 500 && futex(w.word, FUTEX_CMP_REQUEUE_PRIVATE, 0, (void *)1, other, 0) != 1;
-	     i++)
+	for (i = 0; i < 500; i++) {
+		if (futex(w.word, FUTEX_CMP_REQUEUE_PRIVATE, 0, (void *)1, other, 0) == 1)
+			break;
 		usleep(2000);
+	}
 	see(p, "requeued: %s", i < 500 ? "yes" : "NO");
 	see_ret(p, "wake there", futex(other, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0));
 	CHECK(!pthread_join(t, NULL));
@@ -149,34 +156,34 @@ PATH(membarrier_all, "membarrier")
 	see_mem(p, "anon", p->anon, ANON_LEN);
 }
 
-/* The kernel writes the CPU's number there, when it switches back to a thread. */
-static void *register_rseq(void *arg)
+/*
+ * The kernel writes the CPU's number there, when it switches back to a thread.
+ * glibc has registered one for each of its own threads: this is another's.
+ */
+static int register_rseq(void *arg)
 {
 	struct path *p = arg;
 	uint32_t *area = (uint32_t *)(p->anon + 13 * PAGE + 64);
 	int i;
 
 	memset(area, 0, 32);
-	area[0] = area[1] = -1;
-	if (syscall(SYS_rseq, area, 32, 0, 0x53053053)) {
-		see(p, "register: %s", strerrorname_np(errno));
-		return NULL;
-	}
+	area[0] = -1;
+	area[1] = -1;
+	see_ret(p, "register", syscall(SYS_rseq, area, 32, 0, 0x53053053));
 	for (i = 0; i < 20; i++)
 		sched_yield();
 	see(p, "a CPU: %s", area[1] < 64 ? "yes" : "NO");
 	see_ret(p, "unregister", syscall(SYS_rseq, area, 32, 1, 0x53053053));
-	return NULL;
+	_exit(0);
 }
 
 PATH(rseq_area, "rseq: an area in memory that the parent wrote")
 {
-	pthread_t t;
+	char *stack = map_anon(16 * PAGE);
+	pid_t pid = clone(register_rseq, stack + 16 * PAGE, CLONE_VM | SIGCHLD, p);
 
-	/* glibc registers one for each thread: that has to go first */
-	see(p, "glibc's: %d", __builtin_thread_pointer() != NULL);
-	CHECK(!pthread_create(&t, NULL, register_rseq, p));
-	CHECK(!pthread_join(t, NULL));
+	CHECK(pid > 0);
+	see_child(p, "its user", pid);
 	see_mem(p, "rest", p->anon + LEAF, ANON_LEN - LEAF);
 }
 
@@ -187,8 +194,8 @@ PATH(pkeys, "protection keys: part and whole")
 	if (key < 0)
 		path_skip(p, "no protection keys here (%s)", strerrorname_np(errno));
 	see(p, "key %d", key);
-	see_ret(p, "part", pkey_mprotect(p->anon + 3 * PAGE, 5 * PAGE, PROT_READ | PROT_WRITE, key));
-	see_ret(p, "whole", pkey_mprotect(p->anon + LEAF, LEAF, PROT_READ | PROT_WRITE, key));
+	see_ret(p, "part", pkey_mprotect(p->anon + 3 * PAGE, 5 * PAGE, RW, key));
+	see_ret(p, "whole", pkey_mprotect(p->anon + LEAF, LEAF, RW, key));
 	see_fault(p, "read", p->anon + 3 * PAGE, PATH_READ);
 	see_fault(p, "read", p->anon + LEAF + PAGE, PATH_READ);
 	see_ret(p, "reading", pkey_set(key, PKEY_DISABLE_WRITE));

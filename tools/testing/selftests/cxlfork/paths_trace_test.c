@@ -77,7 +77,8 @@ static void proc_mem(struct path *p, pid_t pid)
 	see_mem(p, "read", buf, sizeof(buf));
 	memset(buf, 9, PAGE);
 	see_ret(p, "write", pwrite(fd, buf, PAGE, (off_t)p->anon + LEAF + 77));
-	see_ret(p, "write, read-only", pwrite(fd, buf, PAGE, (off_t)p->mixed + MIXED_RO + 3 * PAGE));
+	see_ret(p, "write, read-only",
+		pwrite(fd, buf, PAGE, (off_t)p->mixed + MIXED_RO + 3 * PAGE));
 	see_ret(p, "write, huge", pwrite(fd, buf, PAGE, (off_t)p->huge + 3 * PAGE));
 	see_ret(p, "read, hole", pread(fd, buf, PAGE, (off_t)p->mixed + MIXED_HOLE));
 }
@@ -184,7 +185,8 @@ PATH(perf_faults, "perf: page faults are counted, user stacks sampled")
 		.type = PERF_TYPE_SOFTWARE, .config = PERF_COUNT_SW_PAGE_FAULTS,
 		.size = sizeof(attr), .sample_period = 1, .exclude_kernel = 1,
 		.sample_type = PERF_SAMPLE_IP | PERF_SAMPLE_ADDR | PERF_SAMPLE_STACK_USER |
-			       PERF_SAMPLE_REGS_USER | PERF_SAMPLE_CALLCHAIN | PERF_SAMPLE_DATA_PAGE_SIZE,
+			       PERF_SAMPLE_REGS_USER | PERF_SAMPLE_CALLCHAIN |
+			       PERF_SAMPLE_DATA_PAGE_SIZE,
 		.sample_stack_user = 4096, .sample_regs_user = 0xff,
 	};
 	struct perf_event_mmap_page *ring;
