@@ -362,11 +362,12 @@ static bool same_line(const char *a, const char *b, char *but, size_t len)
 
 	if (!a || !b)
 		return a == b;
-	if (!strcmp(a, b))
-		return true;
+	if (a[0] != '~')
+		return !strcmp(a, b);
 	tab = strchr(a, '\t');
-	if (a[0] != '~' || b[0] != '~' || !tab || strncmp(a, b, tab + 1 - a))
+	if (!tab || strncmp(a, b, tab + 1 - a))
 		return false;
+	/* Said whether they do or not: the table does not depend on chance. */
 	snprintf(why, sizeof(why), "%.*s", (int)(tab - a - 1), a + 1);
 	if (!*but)
 		snprintf(but, len, "but: %s", why);
