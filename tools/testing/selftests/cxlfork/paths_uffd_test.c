@@ -132,9 +132,9 @@ PATH(uffd_missing, "userfaultfd: missing pages, UFFDIO_COPY and UFFDIO_ZEROPAGE"
 	make_mixed(p);
 	uffd_open(p, 0);
 	see_ret(p, "register anon", uffd_register(p->anon, ANON_LEN,
-						   UFFDIO_REGISTER_MODE_MISSING));
+						  UFFDIO_REGISTER_MODE_MISSING));
 	see_ret(p, "register sparse", uffd_register(p->sparse, SPARSE_LEN,
-						     UFFDIO_REGISTER_MODE_MISSING));
+						    UFFDIO_REGISTER_MODE_MISSING));
 	see_ret(p, "copy where a page is", uffd_copy(leaf));
 	see_ret(p, "zero where a page is", uffd_zero(leaf + PAGE, PAGE));
 	/* a part of a leaf, a whole one, a part of a mixed one */
@@ -243,15 +243,15 @@ PATH(uffd_moves, "userfaultfd: UFFDIO_MOVE within and between leaves")
 	see_ret(p, "move own pages", uffd_move(to + PAGE, from, 8 * PAGE, 0));
 	see_ret(p, "move them again", uffd_move(to + 10 * PAGE, from, PAGE, 0));
 	see_ret(p, "holes allowed", uffd_move(to + 10 * PAGE, from, 8 * PAGE,
-					       UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES));
+					      UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES));
 	see_ret(p, "from own to shared", uffd_move(to + 20 * PAGE, from + 14 * PAGE,
-						    4 * PAGE, 0));
+						   4 * PAGE, 0));
 	/* both in one leaf, and into holes that the parent had left */
 	touch_pages(p->sparse, SPARSE_LEN, 64);
 	see_ret(p, "within a leaf", uffd_move(p->sparse + PAGE, p->sparse, PAGE, 0));
 	see_ret(p, "onto an own page", uffd_move(p->sparse, p->sparse + PAGE, 2 * PAGE, 0));
 	see_ret(p, "between leaves", uffd_move(p->sparse + LEAF + PAGE,
-						p->sparse + 64 * PAGE, PAGE, 0));
+					       p->sparse + 64 * PAGE, PAGE, 0));
 	/* a whole leaf into the place of one */
 	touch_pages(from + LEAF, LEAF, 1);
 	see_ret(p, "dontneed leaf", madvise(to + LEAF, LEAF, MADV_DONTNEED));
