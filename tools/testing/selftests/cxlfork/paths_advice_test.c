@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Paths: madvise and process_madvise. */
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -35,6 +36,23 @@ PATH(madvise_dontneed, "MADV_DONTNEED")
 	see_all(p);
 	memset(p->anon + LEAF, 3, PAGE);
 	see_all(p);
+}
+
+/* Stale translations of pages that were read would show the old content. */
+PATH(madvise_dontneed_read_before, "MADV_DONTNEED of what was just read")
+{
+	cpu_set_t set;
+	size_t at;
+
+	/* On another CPU it would pass whatever the kernel does. */
+	CPU_ZERO(&set);
+	CPU_SET(sched_getcpu(), &set);
+	CHECK(!sched_setaffinity(0, sizeof(set), &set));
+	for (at = 0; at < ANON_LEN; at += LEAF) {
+		see_mem(p, "before", p->anon + at, LEAF);
+		CHECK(!madvise(p->anon + at, LEAF, MADV_DONTNEED));
+		see(p, "2 MiB %zu: zero: %d", at / LEAF, is_zero(p->anon + at, LEAF));
+	}
 }
 
 PATH(madvise_dontneed_without_memory, "MADV_DONTNEED while allocations fail")

@@ -253,6 +253,27 @@ PATH(mremap_dontunmap, "mremap: MREMAP_DONTUNMAP")
 	see_mem(p, "here", p->anon, ANON_LEN);
 }
 
+/* Splits the mapping before it moves anything; locked, but nothing is copied by that. */
+PATH(mremap_dontunmap_locked, "mremap: MREMAP_DONTUNMAP of a locked part")
+{
+	unsigned char *from[] = { p->anon, p->huge }, *to;
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		CHECK(!mlock2(from[i], 3 * LEAF, MLOCK_ONFAULT));
+		to = mremap(from[i] + 5 * PAGE, 2 * LEAF, 2 * LEAF,
+			    MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
+		CHECK(to != MAP_FAILED);
+		see_mem(p, "there", to, 2 * LEAF);
+		see_mem(p, "here", from[i], 3 * LEAF);
+		to[LEAF] = 2;
+		from[i][LEAF] = 3;
+		see_mem(p, "written there", to, 2 * LEAF);
+		see_mem(p, "written here", from[i], 3 * LEAF);
+		see_maps(p, "maps", from[i], from[i] + 3 * LEAF);
+	}
+}
+
 PATH(mremap_without_memory, "mremap while allocations fail")
 {
 	unsigned char *to = map_leaves(4 * LEAF), *got = MAP_FAILED;
