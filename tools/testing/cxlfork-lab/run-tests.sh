@@ -29,6 +29,7 @@ host    -       kselftest-in-tree
 default equal   kselftest
 default equal   share-equal
 default equal   delete
+default equal   guard
 default equal   damage
 default equal   file-changed
 default equal   pool-full
