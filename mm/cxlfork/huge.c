@@ -12,7 +12,6 @@
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
-#include <linux/oom.h>
 #include <linux/pgalloc.h>
 #include <linux/rmap.h>
 #include <linux/swap.h>
@@ -99,7 +98,7 @@ static bool cxlfork_replace_huge(struct vm_fault *vmf, struct folio *folio,
 	pmd_t entry;
 
 	vmf->ptl = pmd_lock(mm, vmf->pmd);
-	if (!pmd_same(*vmf->pmd, vmf->orig_pmd) || check_stable_address_space(mm)) {
+	if (!pmd_same(*vmf->pmd, vmf->orig_pmd)) {
 		spin_unlock(vmf->ptl);
 		return false;
 	}

@@ -246,18 +246,26 @@ struct page *__cxlfork_wp_source(struct vm_fault *vmf)
 	return page;
 }
 
-/* Forget a leaf or a 2 MiB page; its memory belongs to the template. */
-static void cxlfork_detach(struct mmu_gather *tlb, pmd_t *pmd, unsigned long addr)
+/*
+ * Forget a leaf or a 2 MiB page; its memory belongs to the template.  False: a
+ * write fault has put something local there meanwhile.
+ */
+static bool cxlfork_detach(struct mmu_gather *tlb, pmd_t *pmd, unsigned long addr)
 {
 	spinlock_t *ptl = pmd_lock(tlb->mm, pmd);
+	bool shared = cxlfork_pmd_shared(*pmd);
 
-	if (cxlfork_pmd_shared(*pmd)) {
-		if (cxlfork_pmd_leaf(*pmd))
-			tlb->freed_tables = 1; /* drop cached upper levels as well */
-		pmd_clear(pmd);
+	if (shared && cxlfork_pmd_leaf(*pmd)) {
+		/* 512 translations of 4 KiB, and the cached way to them. */
+		tlb_flush_pte_range(tlb, addr & PMD_MASK, PMD_SIZE);
+		tlb->freed_tables = 1;
+	} else if (shared) {
 		tlb_flush_pmd_range(tlb, addr & PMD_MASK, PMD_SIZE);
 	}
+	if (shared)
+		pmd_clear(pmd);
 	spin_unlock(ptl);
+	return shared;
 }
 
 /**
@@ -276,10 +284,8 @@ bool __cxlfork_zap(struct mmu_gather *tlb, pmd_t *pmd, unsigned long addr,
 	/* At exit free_pgtables() detaches leaves: no entry is looked at. */
 	if (tlb->fullmm && cxlfork_pmd_leaf(*pmd))
 		return true;
-	if (end - addr == PMD_SIZE) {
-		cxlfork_detach(tlb, pmd, addr);
-		return true;
-	}
+	if (end - addr == PMD_SIZE)
+		return cxlfork_detach(tlb, pmd, addr) || pmd_none(*pmd);
 	/*
 	 * Both are below one mapping that covers them wholly, and whoever unmaps
 	 * a part has unshared it where that could fail.  Files are truncated only

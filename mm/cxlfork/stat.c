@@ -115,7 +115,7 @@ int proc_pid_cxlfork_stat(struct seq_file *m, struct pid_namespace *ns,
 	ret = mmap_read_lock_killable(mm);
 	if (ret)
 		goto out;
-	ret = walk_page_range(mm, 0, TASK_SIZE, &cxlfork_stat_ops, &stat);
+	ret = walk_page_range(mm, 0, mm->task_size, &cxlfork_stat_ops, &stat);
 	mmap_read_unlock(mm);
 	if (ret)
 		goto out;
