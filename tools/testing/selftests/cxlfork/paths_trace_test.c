@@ -273,6 +273,7 @@ PATH(seccomp_notify, "seccomp notification: the supervisor reads and writes")
 	struct sock_fprog prog = { 4, code };
 	char *there = (char *)p->anon + LEAF + 9 * PAGE;
 	pid_t pid;
+	long ret;
 	int fd;
 
 	CHECK(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
@@ -297,9 +298,10 @@ PATH(seccomp_notify, "seccomp notification: the supervisor reads and writes")
 		see_ret(p, "answer", ioctl(fd, SECCOMP_IOCTL_NOTIF_SEND, &resp));
 		_exit(0);
 	}
-	see_ret(p, "getcwd", syscall(SYS_getcwd, there, 100));
-	see(p, "it says: %.10s", there);
+	ret = syscall(SYS_getcwd, there, 100);
 	see_child(p, "supervisor", pid);
+	see_ret(p, "getcwd", ret);
+	see(p, "it says: %.10s", there);
 	see_mem(p, "anon", p->anon, ANON_LEN);
 }
 
