@@ -309,30 +309,41 @@ void __cxlfork_free_leaf(struct mmu_gather *tlb, pmd_t *pmd, unsigned long addr)
 }
 
 /* Does a local table map CXL pages, and is another of its pages writable? */
-static bool cxlfork_worth_collapsing(pmd_t *pmd, unsigned long addr)
+static bool cxlfork_worth_collapsing(struct mm_struct *mm, pmd_t *pmd,
+				     unsigned long addr)
 {
-	pte_t *start = pte_offset_map(pmd, addr);
 	bool writable = false, cxl = false;
+	pte_t *start;
+	spinlock_t *ptl;
 	int i;
 
-	for (i = 0; start && i < PTRS_PER_PTE; i++) {
+	start = pte_offset_map_lock(mm, pmd, addr, &ptl);
+	if (!start)
+		return false;
+	__acquire(ptl); /* sparse can't know that it is taken */
+	for (i = 0; i < PTRS_PER_PTE; i++) {
 		pte_t pte = ptep_get(start + i);
 
 		writable |= pte_present(pte) && pte_write(pte);
 		cxl |= cxlfork_pte(pte);
 	}
-	if (start)
-		pte_unmap(start);
+	pte_unmap_unlock(start, ptl);
 	return writable && cxl;
 }
 
-static bool cxlfork_maps_page(pmd_t *pmd, unsigned long addr)
+static bool cxlfork_maps_page(struct mm_struct *mm, pmd_t *pmd,
+			      unsigned long addr)
 {
-	pte_t *pte = pte_offset_map(pmd, addr);
-	bool ret = pte && cxlfork_pte(ptep_get(pte));
+	pte_t *pte;
+	spinlock_t *ptl;
+	bool ret;
 
-	if (pte)
-		pte_unmap(pte);
+	pte = pte_offset_map_lock(mm, pmd, addr, &ptl);
+	if (!pte)
+		return false;
+	__acquire(ptl);
+	ret = cxlfork_pte(ptep_get(pte));
+	pte_unmap_unlock(pte, ptl);
 	return ret;
 }
 
@@ -349,15 +360,17 @@ static bool cxlfork_maps_page(pmd_t *pmd, unsigned long addr)
 void __cxlfork_prepare_collapse(struct vm_area_struct *vma, unsigned long addr)
 {
 	unsigned long end = addr + PMD_SIZE;
+	struct mm_struct *mm = vma->vm_mm;
 	pmd_t *pmd;
 
-	if (!vma->vm_mm->cxlfork)
+	if (!mm->cxlfork)
 		return;
-	pmd = cxlfork_find_pmd(vma->vm_mm, addr);
-	if (!pmd || cxlfork_pmd_shared(*pmd) || !cxlfork_worth_collapsing(pmd, addr))
+	pmd = cxlfork_find_pmd(mm, addr);
+	if (!pmd || cxlfork_pmd_shared(*pmd) ||
+	    !cxlfork_worth_collapsing(mm, pmd, addr))
 		return;
 	for (; addr < end; addr += PAGE_SIZE) {
-		if (cxlfork_maps_page(pmd, addr) &&
+		if (cxlfork_maps_page(mm, pmd, addr) &&
 		    (handle_mm_fault(vma, addr, FAULT_FLAG_UNSHARE | FAULT_FLAG_REMOTE,
 				     NULL) & VM_FAULT_ERROR))
 			break;
