@@ -63,6 +63,9 @@ struct cxlfork_ckpt {
  * @mode:	permission bits
  * @bytes:	logical bytes its image needs
  * @pages:	data pages, for the directory
+ * @quota:	bytes that all checkpoints of @uid may take; 0: any
+ * @ttl:	seconds until it expires, or 0
+ * @pin:	this host pins it
  */
 struct cxlfork_ckpt_attr {
 	char	name[CXLFORK_NAME_MAX];
@@ -71,14 +74,18 @@ struct cxlfork_ckpt_attr {
 	u32	mode;
 	u64	bytes;
 	u64	pages;
+	u64	quota;
+	u64	ttl;
+	bool	pin;
 };
 
 /**
  * struct cxlfork_pool_ops - what a pool does for the core
  * @create:	reserve a directory entry (WRITING) and all extents; nothing else
  *		is written.  -ENOSPC with @missing set to the bytes that are
- *		missing (0: no directory entry is free), -EEXIST: this host has a
- *		checkpoint of that name.  The extents are writable by this host.
+ *		missing (0: no directory entry is free), -EDQUOT likewise with the
+ *		bytes beyond the quota, -EEXIST: its owner has a checkpoint of
+ *		that name, on some host.  The extents are writable by this host.
  * @publish:	order all that was written before, then make it LIVE; from now on
  *		the extents are read-only.  The caller keeps no reference:
  *		@ckpt is freed.
@@ -86,6 +93,10 @@ struct cxlfork_ckpt_attr {
  * @get:	take a reference of this host on a LIVE checkpoint: -ENOENT if
  *		there is none of this id (never was, is gone, or is on its way)
  * @put:	drop it; @ckpt is freed.  May be called from a work queue; sleeps
+ * @refresh:	before an extent of a published image is used: what this host has
+ *		cached of it is dropped if the pool isn't coherent
+ * @read:	copy a part of a published image, by offset in the region; -EIO
+ * @owner_of:	id of the checkpoint that an extent belongs to
  */
 struct cxlfork_pool_ops {
 	struct cxlfork_ckpt *(*create)(struct cxlfork_pool *pool,
@@ -95,6 +106,9 @@ struct cxlfork_pool_ops {
 	void (*abort)(struct cxlfork_ckpt *ckpt);
 	struct cxlfork_ckpt *(*get)(struct cxlfork_pool *pool, u64 id);
 	void (*put)(struct cxlfork_ckpt *ckpt);
+	void (*refresh)(struct cxlfork_pool *pool, u32 extent);
+	int (*read)(struct cxlfork_pool *pool, u64 off, void *to, size_t len);
+	u64 (*owner_of)(struct cxlfork_pool *pool, u32 extent);
 };
 
 /**
@@ -106,7 +120,7 @@ struct cxlfork_pool_ops {
  * @base:	host physical address of the region
  * @addr:	the region in the direct map
  * @size:	bytes, a multiple of an extent; 0: unformatted
- * @etable:	extent table (in CXL memory)
+ * @coherent:	loads see other hosts' stores
  * @nr_extents:	extents of the region
  * @users:	the core's: registration, calls under way and open checkpoints
  * @idle:	the core's: @users has come to zero
@@ -121,7 +135,7 @@ struct cxlfork_pool {
 	phys_addr_t			base;
 	void				*addr;
 	u64				size;
-	__le64				*etable;
+	bool				coherent;
 	u32				nr_extents;
 	refcount_t			users;
 	struct completion		idle;
@@ -132,6 +146,7 @@ extern const char cxlfork_pgmap_owner;
 
 int cxlfork_register_pool(struct cxlfork_pool *pool);
 void cxlfork_unregister_pool(struct cxlfork_pool *pool);
+void cxlfork_pool_kill(struct cxlfork_pool *pool);
 int cxlfork_guard(struct cxlfork_pool *pool, u32 extent, u32 nr, bool readonly);
 struct cxlfork_pool *cxlfork_pool_get(int fd);
 bool cxlfork_pool_try_hold(struct cxlfork_pool *pool);
@@ -273,6 +288,9 @@ int cxlfork_buf_add_file(struct cxlfork_buf *buf, struct file *file);
  * @payload:	buffer in the checkpointed process, or 0
  * @payload_max: its size
  * @payload_size_at: user address of the number that says how much was received
+ * @mode:	permission bits of the checkpoint
+ * @ttl:	seconds until it expires, or 0
+ * @quota:	bytes that all checkpoints of @uid may take, or 0: any
  * @self:	the process asks for itself: a clone returns 0
  * @privileged:	the asking process has CAP_CHECKPOINT_RESTORE
  * @log:	what stands in the way
@@ -289,6 +307,9 @@ struct cxlfork_request {
 	u64			payload;
 	u32			payload_max;
 	u64			payload_size_at;
+	u32			mode;
+	u64			ttl;
+	u64			quota;
 	bool			self;
 	bool			privileged;
 	struct cxlfork_log	log;
@@ -361,6 +382,12 @@ int cxlfork_arch_prepare(const void *xstate, size_t len, u32 *pkru);
 void cxlfork_arch_restore(const struct cxlfork_task *task, u32 pkru);
 
 /*
+ * kernel/cxlfork: what an administrator decides (sysctl.c)
+ */
+u64 cxlfork_quota(void);
+bool cxlfork_trust(void);
+
+/*
  * kernel/cxlfork: a checkpoint that is open on this host (template*.c)
  */
 
@@ -415,6 +442,7 @@ struct cxlfork_template_leaf {
  * @first:	offset of its header
  * @ckpt:	the pool's reference; NULL while it is idle
  * @proven:	a clone was made of it: worth keeping
+ * @trusted:	leaves may be attached where they lie: the hosts are trusted
  * @image:	checked copy of the header
  * @extents:	checked copy of the table of extents
  * @space:	where leaf entries may point
@@ -433,6 +461,7 @@ struct cxlfork_template {
 	u64				first;
 	struct cxlfork_ckpt		*ckpt;
 	bool				proven;
+	bool				trusted;
 	struct cxlfork_image		*image;
 	u32				*extents;
 	struct cxlfork_space		space;
@@ -449,11 +478,13 @@ struct cxlfork_template {
 };
 
 struct cxlfork_template *cxlfork_template_open(struct cxlfork_pool *pool, u64 id,
+					       const struct file *file,
 					       struct cxlfork_log *log);
 int cxlfork_template_check(struct cxlfork_template *t, struct cxlfork_log *log);
 int cxlfork_template_leaf(struct cxlfork_template *t, u32 i, struct cxlfork_log *log);
 void cxlfork_templates_drop(struct cxlfork_pool *pool);
-void *cxlfork_template_at(struct cxlfork_template *t, u64 offset);
+void *cxlfork_template_at(const struct cxlfork_template *t, u64 offset);
+int cxlfork_template_read(const struct cxlfork_template *t, u64 offset, void *to, size_t len);
 const char *cxlfork_template_string(const struct cxlfork_template *t, __le32 at);
 void cxlfork_template_hold(struct cxlfork_template *template);
 void cxlfork_template_put(struct cxlfork_template *template);

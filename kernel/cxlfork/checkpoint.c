@@ -169,9 +169,12 @@ static int cxlfork_reserve(struct cxlfork_writer *w)
 	struct cxlfork_ckpt_attr attr = {
 		.uid = req->uid,
 		.gid = req->gid,
-		.mode = 0600,
+		.mode = req->mode,
 		.pages = w->nr_pages,
 		.bytes = cxlfork_plan_layout(w),
+		.quota = req->quota,
+		.ttl = req->ttl,
+		.pin = req->flags & CXLFORK_PIN,
 	};
 	struct cxlfork_ckpt *ckpt;
 	u64 missing = 0;
@@ -189,6 +192,10 @@ static int cxlfork_reserve(struct cxlfork_writer *w)
 	else if (PTR_ERR(ckpt) == -ENOSPC)
 		cxlfork_obstacle(&req->log, CXLFORK_REASON_NO_SPACE,
 				 "this host's directory is full: delete a checkpoint");
+	else if (PTR_ERR(ckpt) == -EDQUOT)
+		cxlfork_report(&req->log, CXLFORK_REASON_QUOTA, -1, 0, 0, missing,
+			       "user %u's checkpoints may take %llu MiB in all: %llu MiB too much; delete some",
+			       attr.uid, attr.quota / SZ_1M, DIV_ROUND_UP(missing, SZ_1M));
 	else if (PTR_ERR(ckpt) == -EEXIST)
 		cxlfork_obstacle(&req->log, CXLFORK_REASON_NAME,
 				 "there is a checkpoint named %s already", req->name);
@@ -208,6 +215,7 @@ static void cxlfork_write_page(struct cxlfork_writer *w, struct page *page, u64 
 	kunmap_local(from);
 	offset = cxlfork_region_offset(ckpt, offset);
 	w->table[i] = cxlfork_make_entry(PHYS_PFN(ckpt->pool->base + offset), prot,
+					 !ckpt->pool->coherent ||
 					 test_bit(i, w->chunk->young));
 }
 

@@ -9,7 +9,8 @@
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 #include <linux/set_memory.h>
 
 static DEFINE_MUTEX(cxlfork_pool_lock);
@@ -68,6 +69,32 @@ void cxlfork_unregister_pool(struct cxlfork_pool *pool)
 	static_branch_dec(&cxlfork_key);
 }
 EXPORT_SYMBOL_NS_GPL(cxlfork_unregister_pool, CXLFORK);
+
+/**
+ * cxlfork_pool_kill - end all clones of a pool
+ * @pool:	whose memory may change from now on, or go away
+ *
+ * Context: process context.
+ */
+void cxlfork_pool_kill(struct cxlfork_pool *pool)
+{
+	struct task_struct *p, *t;
+	struct cxlfork_mm *cm;
+
+	rcu_read_lock();
+	for_each_process_thread(p, t) {
+		if (t->flags & PF_KTHREAD)
+			continue;
+		/* As long as it is locked its mm, and what that holds, stays. */
+		task_lock(t);
+		cm = t->mm ? t->mm->cxlfork : NULL;
+		if (cm && cm->template->pool == pool)
+			send_sig(SIGKILL, t, 1);
+		task_unlock(t);
+	}
+	rcu_read_unlock();
+}
+EXPORT_SYMBOL_NS_GPL(cxlfork_pool_kill, CXLFORK);
 
 /**
  * cxlfork_guard - let this host write extents, or no longer

@@ -2,6 +2,7 @@
 /*
  * The descriptors of a clone: opened again, or handed over by the ghost.
  */
+#include <linux/cred.h>
 #include <linux/cxlfork.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
@@ -62,6 +63,21 @@ static int cxlfork_reopen(struct cxlfork_restore *r, u32 i)
 	return 0;
 }
 
+/*
+ * The pool's control device: opened anew, so that it says who opened it: the
+ * ghost's descriptor may be a gift of somebody more privileged.
+ */
+static int cxlfork_reopen_pool(struct cxlfork_restore *r, u32 i)
+{
+	struct file *file = dentry_open(&r->pool_file->f_path, O_RDWR | O_LARGEFILE,
+					current_cred());
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	r->fds[i] = file;
+	return 0;
+}
+
 static int cxlfork_restore_fd(struct cxlfork_restore *r, u32 i)
 {
 	const struct cxlfork_fd *in = &cxlfork_fds(r)[i];
@@ -81,8 +97,7 @@ static int cxlfork_restore_fd(struct cxlfork_restore *r, u32 i)
 	case CXLFORK_FD_HANDOVER:
 		return cxlfork_handover(r, i);
 	case CXLFORK_FD_POOL:
-		r->fds[i] = get_file(r->pool_file);
-		return 0;
+		return cxlfork_reopen_pool(r, i);
 	default:
 		return cxlfork_reopen(r, i);
 	}

@@ -30,6 +30,7 @@ const u32 cxlfork_entry_size[CXLFORK_NR_SECTIONS] = {
 	[CXLFORK_SEC_SIGACTIONS] = sizeof(struct cxlfork_sigaction),
 	[CXLFORK_SEC_LEAVES]	 = sizeof(struct cxlfork_leaf),
 	[CXLFORK_SEC_DIRTY]	 = sizeof(__le64) * CXLFORK_LEAF_ENTRIES / 64,
+	[CXLFORK_SEC_PARENTS]	 = sizeof(struct cxlfork_parent),
 };
 
 /**

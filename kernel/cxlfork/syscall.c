@@ -157,7 +157,8 @@ static struct cxlfork_job *cxlfork_new_job(const struct cxlfork_args *args,
 
 	if ((args->flags & ~CXLFORK_FLAGS) || args->pidfd < -1 ||
 	    (args->payload && args->pidfd != -1) || args->payload_size > CXLFORK_PAYLOAD_MAX ||
-	    !access_ok(u64_to_user_ptr(args->payload), args->payload_size))
+	    !access_ok(u64_to_user_ptr(args->payload), args->payload_size) ||
+	    (args->mode & ~0066) || args->reserved)
 		return ERR_PTR(-EINVAL);
 	pool = cxlfork_pool_get(args->pool_fd);
 	if (IS_ERR(pool))
@@ -175,6 +176,9 @@ static struct cxlfork_job *cxlfork_new_job(const struct cxlfork_args *args,
 	req->uid = from_kuid(&init_user_ns, current_fsuid());
 	req->gid = from_kgid(&init_user_ns, current_fsgid());
 	req->privileged = ns_capable_noaudit(&init_user_ns, CAP_CHECKPOINT_RESTORE);
+	req->mode = 0600 | args->mode;
+	req->ttl = args->ttl;
+	req->quota = ns_capable_noaudit(&init_user_ns, CAP_SYS_RESOURCE) ? 0 : cxlfork_quota();
 	req->payload = args->payload;
 	req->payload_max = args->payload ? args->payload_size : 0;
 	if (args->pidfd == -1)
@@ -259,7 +263,7 @@ static long cxlfork_restore_call(struct cxlfork_restore *r, const struct cxlrest
 		ret = -EBADF;
 		goto out;
 	}
-	r->template = cxlfork_template_open(pool, args->id, &r->log);
+	r->template = cxlfork_template_open(pool, args->id, r->pool_file, &r->log);
 	ret = PTR_ERR_OR_ZERO(r->template);
 	if (!ret) {
 		ret = cxlfork_restore(r);

@@ -33,6 +33,14 @@ u64 cxlfork_template_id(const struct cxlfork_template *t)
 	return t->id;
 }
 
+/* Where in the region a place of the image is; valid to the end of its extent. */
+static u64 cxlfork_template_place(const struct cxlfork_template *t, u64 offset)
+{
+	u64 extent = t->extents[offset >> CXLFORK_EXTENT_SHIFT];
+
+	return (extent << CXLFORK_EXTENT_SHIFT) + (offset & (CXLFORK_EXTENT_SIZE - 1));
+}
+
 /**
  * cxlfork_template_at - a place in the image
  * @t:		the template; its table of extents is checked
@@ -40,22 +48,27 @@ u64 cxlfork_template_id(const struct cxlfork_template *t)
  *
  * Return: the address in CXL memory; valid to the end of its extent.
  */
-void *cxlfork_template_at(struct cxlfork_template *t, u64 offset)
+void *cxlfork_template_at(const struct cxlfork_template *t, u64 offset)
 {
-	u64 extent = t->extents[offset >> CXLFORK_EXTENT_SHIFT];
-
-	return t->pool->addr + (extent << CXLFORK_EXTENT_SHIFT) +
-	       (offset & (CXLFORK_EXTENT_SIZE - 1));
+	return t->pool->addr + cxlfork_template_place(t, offset);
 }
 
-static int cxlfork_template_read(struct cxlfork_template *t, u64 offset,
-				 void *to, size_t len)
+/**
+ * cxlfork_template_read - copy a part of the image
+ * @t:		the template; its table of extents is checked
+ * @offset:	logical offset
+ * @to:		local memory
+ * @len:	bytes, inside the image
+ *
+ * Return: 0, or -EIO: a memory error.
+ */
+int cxlfork_template_read(const struct cxlfork_template *t, u64 offset, void *to, size_t len)
 {
 	while (len) {
 		size_t n = min_t(u64, len, CXLFORK_EXTENT_SIZE -
 					   (offset & (CXLFORK_EXTENT_SIZE - 1)));
 
-		if (copy_mc_to_kernel(to, cxlfork_template_at(t, offset), n))
+		if (t->pool->ops->read(t->pool, cxlfork_template_place(t, offset), to, n))
 			return -EIO;
 		to += n;
 		offset += n;
@@ -92,7 +105,8 @@ static int cxlfork_read_header(struct cxlfork_template *t, struct cxlfork_log *l
 	t->image = image;
 	if (!image)
 		return -ENOMEM;
-	if (copy_mc_to_kernel(image, ckpt->pool->addr + ckpt->first, sizeof(*image)))
+	t->pool->ops->refresh(t->pool, t->first >> CXLFORK_EXTENT_SHIFT);
+	if (t->pool->ops->read(t->pool, t->first, image, sizeof(*image)))
 		return cxlfork_damaged(log, "its header can't be read (memory error)");
 	if (le32_to_cpu(image->head.magic) != CXLFORK_MAGIC_IMAGE)
 		return cxlfork_damaged(log, "its header has no magic");
@@ -134,7 +148,7 @@ static int cxlfork_read_extents(struct cxlfork_template *t, struct cxlfork_log *
 		return -ENOMEM;
 
 	raw = (__le32 *)t->extents;
-	if (copy_mc_to_kernel(raw, pool->addr + t->first + offset, len))
+	if (pool->ops->read(pool, t->first + offset, raw, len))
 		return cxlfork_damaged(log, "its table of extents can't be read (memory error)");
 	if (le32_to_cpu(t->image->extents_crc) != cxlfork_crc(raw, len))
 		return cxlfork_damaged(log, "the checksum of its table of extents is wrong");
@@ -142,10 +156,12 @@ static int cxlfork_read_extents(struct cxlfork_template *t, struct cxlfork_log *
 		u32 extent = le32_to_cpu(raw[i]);
 
 		if (extent >= pool->nr_extents ||
-		    le64_to_cpu(READ_ONCE(pool->etable[extent])) != t->id ||
+		    pool->ops->owner_of(pool, extent) != t->id ||
 		    __test_and_set_bit(extent, t->space.extents))
 			return cxlfork_damaged(log, "it names an extent that is not its own");
 		t->extents[i] = extent;
+		if (i)
+			pool->ops->refresh(pool, extent);
 	}
 	if ((u64)t->extents[0] << CXLFORK_EXTENT_SHIFT != t->first)
 		return cxlfork_damaged(log, "its first extent is not where it starts");
@@ -321,6 +337,7 @@ static struct cxlfork_template *cxlfork_template_new(struct cxlfork_ckpt *ckpt,
 	t->pool = ckpt->pool;
 	t->id = ckpt->id;
 	t->first = ckpt->first;
+	t->trusted = cxlfork_trust();
 	mutex_init(&t->lock);
 	ret = cxlfork_template_read_all(t, log);
 	if (!ret) {
@@ -333,10 +350,11 @@ static struct cxlfork_template *cxlfork_template_new(struct cxlfork_ckpt *ckpt,
 
 static struct cxlfork_template *cxlfork_template_find(struct cxlfork_pool *pool, u64 id)
 {
+	bool trusted = cxlfork_trust();
 	struct cxlfork_template *t;
 
 	list_for_each_entry(t, &cxlfork_templates, node)
-		if (t->pool == pool && t->id == id)
+		if (t->pool == pool && t->id == id && t->trusted == trusted)
 			return t;
 	return NULL;
 }
@@ -371,16 +389,16 @@ static struct cxlfork_template *cxlfork_template_use(struct cxlfork_ckpt *ckpt,
 	return t;
 }
 
-/* Who may: the owner, the group and others as the mode says, or the privileged. */
-static int cxlfork_check_permission(const struct cxlfork_ckpt *ckpt, struct cxlfork_log *log)
+/*
+ * Who may: the owner and the privileged, going by who opened the control device.
+ * A clone is all that its parent was; what the mode lets others see is less.
+ */
+static int cxlfork_check_permission(const struct cxlfork_ckpt *ckpt, const struct file *file,
+				    struct cxlfork_log *log)
 {
-	u32 mode = ckpt->mode;
-
-	if (uid_eq(current_fsuid(), make_kuid(&init_user_ns, ckpt->uid)))
-		mode >>= 6;
-	else if (in_group_p(make_kgid(&init_user_ns, ckpt->gid)))
-		mode >>= 3;
-	if ((mode & 4) || capable(CAP_CHECKPOINT_RESTORE))
+	if ((ckpt->uid != U32_MAX &&
+	     uid_eq(file->f_cred->fsuid, make_kuid(&init_user_ns, ckpt->uid))) ||
+	    file_ns_capable(file, &init_user_ns, CAP_CHECKPOINT_RESTORE))
 		return 0;
 	cxlfork_obstacle(log, CXLFORK_REASON_PERMISSION,
 			 "checkpoint %#llx belongs to user %u", ckpt->id, ckpt->uid);
@@ -388,6 +406,7 @@ static int cxlfork_check_permission(const struct cxlfork_ckpt *ckpt, struct cxlf
 }
 
 static struct cxlfork_template *cxlfork_template_get(struct cxlfork_pool *pool, u64 id,
+						     const struct file *file,
 						     struct cxlfork_log *log)
 {
 	struct cxlfork_ckpt *ckpt = pool->ops->get(pool, id);
@@ -396,6 +415,9 @@ static struct cxlfork_template *cxlfork_template_get(struct cxlfork_pool *pool, 
 		if (PTR_ERR(ckpt) == -ENOENT)
 			cxlfork_obstacle(log, CXLFORK_REASON_NO_CHECKPOINT,
 					 "there is no live checkpoint %#llx", id);
+		else if (PTR_ERR(ckpt) == -ETIME)
+			cxlfork_obstacle(log, CXLFORK_REASON_NO_CHECKPOINT,
+					 "checkpoint %#llx has expired", id);
 		else if (PTR_ERR(ckpt) == -EUCLEAN)
 			cxlfork_damaged(log, "its directory entry makes no sense");
 		else
@@ -405,7 +427,7 @@ static struct cxlfork_template *cxlfork_template_get(struct cxlfork_pool *pool, 
 		return ERR_CAST(ckpt);
 	}
 	/* Before anything of it is read. */
-	if (cxlfork_check_permission(ckpt, log)) {
+	if (cxlfork_check_permission(ckpt, file, log)) {
 		pool->ops->put(ckpt);
 		return ERR_PTR(-EACCES);
 	}
@@ -416,20 +438,22 @@ static struct cxlfork_template *cxlfork_template_get(struct cxlfork_pool *pool, 
  * cxlfork_template_open - open a checkpoint
  * @pool:	where it is
  * @id:		which
+ * @file:	the pool's control device, as it was opened: by somebody who may?
  * @log:	gets the reason if it can't be
  *
  * Context: process context, sleeps.
- * Return: the template with a reference, or ERR_PTR: -ENOENT, -EACCES, -EUCLEAN
+ * Return: the template with a reference, or ERR_PTR: -ENOENT, -ETIME, -EACCES, -EUCLEAN
  * (damaged), -EPROTONOSUPPORT, -ENOEXEC (not for this host), -ENOMEM, -EINTR.
  */
 struct cxlfork_template *cxlfork_template_open(struct cxlfork_pool *pool, u64 id,
+					       const struct file *file,
 					       struct cxlfork_log *log)
 {
 	struct cxlfork_template *t;
 
 	if (mutex_lock_killable(&cxlfork_templates_lock))
 		return ERR_PTR(-EINTR);
-	t = cxlfork_template_get(pool, id, log);
+	t = cxlfork_template_get(pool, id, file, log);
 	mutex_unlock(&cxlfork_templates_lock);
 	return t;
 }

@@ -309,11 +309,11 @@ static int cxlfork_check_table(struct cxlfork_template *t,
 
 /* A page of 2 MiB is mapped by what its first entry says; no other is used. */
 static int cxlfork_check_huge(struct cxlfork_template *t, struct cxlfork_template_leaf *leaf,
-			      const u64 *src, struct cxlfork_log *log)
+			      u64 offset, struct cxlfork_log *log)
 {
 	u64 entry, checked = 0;
 
-	if (copy_mc_to_kernel(&entry, src, sizeof(entry)) ||
+	if (cxlfork_template_read(t, offset, &entry, sizeof(entry)) ||
 	    cxlfork_check_entries(&t->space, &entry, &checked, 0, 1,
 				  t->vmas[leaf->vma].prot) != 1 ||
 	    !IS_ALIGNED(pte_pfn(__pte(checked)), CXLFORK_LEAF_ENTRIES))
@@ -330,9 +330,9 @@ static int cxlfork_check_huge(struct cxlfork_template *t, struct cxlfork_templat
  * @log:	gets the reason
  *
  * Once a leaf and host, whoever comes first: every entry is checked.  Where the
- * region has another physical base than on the host that wrote the image, the
- * entries are rebased into a table of this host, which all its clones share.  Of
- * a 2 MiB page only the first entry counts.
+ * region has another physical base than on the host that wrote the image, or
+ * where the hosts aren't trusted, the checked entries are put into a table of this
+ * host, which all its clones share.  Of a 2 MiB page only the first entry counts.
  *
  * Context: process context, sleeps.
  * Return: 0, then leaves[i].table (@huge: .entry) is set; -EUCLEAN or -ENOMEM.
@@ -341,24 +341,24 @@ int cxlfork_template_leaf(struct cxlfork_template *t, u32 i, struct cxlfork_log 
 {
 	struct cxlfork_template_leaf *leaf = &t->leaves[i];
 	u64 *copy, *dst = NULL;
-	const u64 *src;
+	u64 offset;
 	int nr, ret = -ENOMEM;
 
 	/* Pairs with the release below: checked entries. */
 	if (smp_load_acquire(&leaf->table) || READ_ONCE(leaf->entry))
 		return 0;
-	src = cxlfork_template_at(t, le64_to_cpu(t->image->leaves_off) + (u64)i * PAGE_SIZE);
+	offset = le64_to_cpu(t->image->leaves_off) + (u64)i * PAGE_SIZE;
 	if (leaf->huge)
-		return cxlfork_check_huge(t, leaf, src, log);
+		return cxlfork_check_huge(t, leaf, offset, log);
 	copy = (u64 *)__get_free_page(GFP_KERNEL_ACCOUNT);
 	if (!copy)
 		goto out;
-	if (!leaf->whole || t->space.image_base != t->space.host_base) {
+	if (!leaf->whole || !t->trusted || t->space.image_base != t->space.host_base) {
 		dst = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 		if (!dst)
 			goto out;
 	}
-	nr = copy_mc_to_kernel(copy, src, PAGE_SIZE) ? -EIO :
+	nr = cxlfork_template_read(t, offset, copy, PAGE_SIZE) ? -EIO :
 		cxlfork_check_table(t, leaf, copy, dst);
 	if (nr != leaf->nr_pages) {
 		ret = cxlfork_bad(log, "a leaf maps what it must not", leaf->addr);
@@ -369,7 +369,7 @@ int cxlfork_template_leaf(struct cxlfork_template *t, u32 i, struct cxlfork_log 
 	if (!leaf->table) {
 		leaf->local = dst;
 		/* Pairs with the acquire above: checked entries first. */
-		smp_store_release(&leaf->table, dst ?: src);
+		smp_store_release(&leaf->table, dst ?: cxlfork_template_at(t, offset));
 		dst = NULL;
 	}
 	mutex_unlock(&t->lock);

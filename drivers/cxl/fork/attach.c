@@ -21,13 +21,13 @@ void cxlf_geo_set(struct cxlf_dev *cd, const struct cxlf_geo *geo)
 	down_write(&cd->live);
 	memset(&cd->geo, 0, sizeof(cd->geo));
 	pool->size = 0;
-	pool->etable = NULL;
+	pool->coherent = false;
 	pool->nr_extents = 0;
 	cd->usable = geo;
 	if (geo) {
 		cd->geo = *geo;
 		pool->size = geo->size;
-		pool->etable = cd->addr + geo->etable_off;
+		pool->coherent = cxlf_coherent(cd);
 		pool->nr_extents = geo->nr_extents;
 	}
 	up_write(&cd->live);
@@ -114,18 +114,12 @@ void cxlf_detach(struct cxlf_dev *cd)
  *
  * Context: process context, sleeps, for seconds if this host crashed; caller
  * holds admin; takes live for write.
- * Return: 0, -EOPNOTSUPP: it isn't coherent, what cxlf_slot_attach() says, or what the core says.
+ * Return: 0, what cxlf_slot_attach() says, or what the core says.
  */
 int cxlf_attach(struct cxlf_dev *cd, char *reason)
 {
 	int err;
 
-	/* The core loads images and leaves as if all stores were seen. */
-	if (!cxlf_coherent(cd)) {
-		strscpy(reason, "the pool is not coherent: not supported yet",
-			CXLF_REASON_MAX);
-		return -EOPNOTSUPP;
-	}
 	err = cxlf_tcg_attach(cd);
 	if (err) {
 		strscpy(reason, "out of memory", CXLF_REASON_MAX);

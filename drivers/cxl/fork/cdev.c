@@ -3,11 +3,11 @@
  * /dev/cxlfork, the control device.
  *
  * Everybody may open it (0666), as everybody may call fork(): a descriptor is
- * how the system calls are told which pool is meant, and what a caller may do
- * is decided at each request: whoever owns a checkpoint may delete it,
- * formatting and raw reading need CAP_SYS_ADMIN, as does seeing physical
- * addresses.  Who is listed is no secret.  A site that wants to narrow down
- * who can fill the pool gives the node another mode (udev).
+ * how the system calls are told which pool is meant.  What can be done with a
+ * checkpoint is decided by who opened the descriptor, see access.c; formatting,
+ * declaring hosts dead and raw reading need CAP_SYS_ADMIN, as does seeing
+ * physical addresses.  A site that wants to narrow down who can fill the pool
+ * sets a quota (kernel.cxlfork.quota_mib) or gives the node another mode (udev).
  */
 #include <linux/capability.h>
 #include <linux/fs.h>
@@ -78,7 +78,8 @@ static int cxlf_ioc_host(struct cxlf_dev *cd, void __user *arg)
 	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
-static int cxlf_ioc_list(struct cxlf_dev *cd, void __user *arg)
+static int cxlf_ioc_list(struct cxlf_dev *cd, const struct file *file,
+			 void __user *arg)
 {
 	struct cxlfork_ckpt_info info;
 	int err = -ENODEV;
@@ -87,20 +88,21 @@ static int cxlf_ioc_list(struct cxlf_dev *cd, void __user *arg)
 		return -EFAULT;
 	down_read(&cd->live);
 	if (cd->usable)
-		err = cxlf_list(cd, &info);
+		err = cxlf_list(cd, file, &info);
 	up_read(&cd->live);
 	if (err)
 		return err;
 	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
-static int cxlf_ioc_remove(struct cxlf_dev *cd, u64 __user *arg)
+static int cxlf_ioc_remove(struct cxlf_dev *cd, const struct file *file,
+			   u64 __user *arg)
 {
 	u64 id;
 
 	if (get_user(id, arg))
 		return -EFAULT;
-	return cxlf_remove(cd, id);
+	return cxlf_remove(cd, file, id);
 }
 
 static int cxlf_ioc_format(struct cxlf_dev *cd, void __user *arg)
@@ -119,6 +121,32 @@ static int cxlf_ioc_format(struct cxlf_dev *cd, void __user *arg)
 	return err;
 }
 
+static int cxlf_ioc_fence(struct cxlf_dev *cd, void __user *arg)
+{
+	struct cxlfork_pool_fence args;
+	int err;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (copy_from_user(&args, arg, sizeof(args)))
+		return -EFAULT;
+	memset(args.reason, 0, sizeof(args.reason));
+	err = cxlf_fence_host(cd, &args);
+	if (copy_to_user(arg, &args, sizeof(args)))
+		return -EFAULT;
+	return err;
+}
+
+static int cxlf_ioc_set(struct cxlf_dev *cd, const struct file *file,
+			void __user *arg)
+{
+	struct cxlfork_ckpt_set args;
+
+	if (copy_from_user(&args, arg, sizeof(args)))
+		return -EFAULT;
+	return cxlf_set(cd, file, &args);
+}
+
 static long cxlf_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct cxlf_dev *cd = cxlf_cdev_dev;
@@ -130,11 +158,15 @@ static long cxlf_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case CXLFORK_IOC_HOST:
 		return cxlf_ioc_host(cd, at);
 	case CXLFORK_IOC_LIST:
-		return cxlf_ioc_list(cd, at);
+		return cxlf_ioc_list(cd, file, at);
 	case CXLFORK_IOC_REMOVE:
-		return cxlf_ioc_remove(cd, at);
+		return cxlf_ioc_remove(cd, file, at);
 	case CXLFORK_IOC_FORMAT:
 		return cxlf_ioc_format(cd, at);
+	case CXLFORK_IOC_FENCE:
+		return cxlf_ioc_fence(cd, at);
+	case CXLFORK_IOC_SET:
+		return cxlf_ioc_set(cd, file, at);
 	default:
 		return -ENOTTY;
 	}

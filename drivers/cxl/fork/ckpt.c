@@ -4,8 +4,6 @@
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
-#include <linux/string.h>
-#include <linux/timekeeping.h>
 
 #include "fork.h"
 
@@ -52,53 +50,16 @@ void cxlf_handle_free(struct cxlfork_ckpt *ckpt)
 		wake_up(&cd->idle);
 }
 
-static bool cxlf_name_taken(struct cxlf_dev *cd, const char *name, u32 uid)
-{
-	struct cxlf_entry *e;
-
-	for (e = cd->own; e < cd->own + CXLFORK_MAX_CKPTS; e++)
-		if (!e->damaged &&
-		    (e->state == CXLFORK_CKPT_WRITING ||
-		     e->state == CXLFORK_CKPT_LIVE) &&
-		    e->uid == uid && !strcmp(e->name, name))
-			return true;
-	return false;
-}
-
-static int cxlf_entry_pick(struct cxlf_dev *cd)
-{
-	struct cxlf_entry *e;
-
-	for (e = cd->own; e < cd->own + CXLFORK_MAX_CKPTS; e++)
-		if (!e->damaged && e->state == CXLFORK_CKPT_FREE &&
-		    e->gen < CXLFORK_GEN_MAX)
-			return e - cd->own;
-	return -ENOSPC;
-}
-
 static int cxlf_reserve(struct cxlf_dev *cd, struct cxlfork_ckpt *ckpt,
 			const struct cxlfork_ckpt_attr *attr, u64 *missing)
 {
-	struct cxlf_entry *e;
-	u32 short_of = 0;
-	int idx, err;
+	u32 short_of = 0, idx;
+	int err;
 
-	if (attr->name[0] && cxlf_name_taken(cd, attr->name, attr->uid))
-		return -EEXIST;
-	idx = cxlf_entry_pick(cd);
-	if (idx < 0)
-		return idx;
-
-	e = &cd->own[idx];
-	e->gen++;
-	e->uid = attr->uid;
-	e->gid = attr->gid;
-	e->mode = attr->mode;
-	e->pages = attr->pages;
-	strscpy(e->name, attr->name, sizeof(e->name));
-	ckpt->id = CXLFORK_ID(e->gen, cd->slot, idx);
-	cxlf_entry_word(cd, idx, CXLFORK_CKPT_WRITING);
-
+	err = cxlf_claim_entry(cd, attr, ckpt->bytes, &idx, missing);
+	if (err)
+		return err;
+	ckpt->id = CXLFORK_ID(cd->own[idx].gen, cd->slot, idx);
 	err = cxlf_extents_claim(cd, ckpt->id, ckpt->nr_extents, ckpt->extents,
 				 &short_of);
 	if (err) {
@@ -143,15 +104,16 @@ static int cxlf_fits(struct cxlf_dev *cd, u64 bytes, u32 *nr, u64 *missing)
  * cxlf_create - reserve what a checkpoint needs
  * @pool: pool
  * @attr: what it is to be
- * @missing: with -ENOSPC: bytes that are missing, 0: no directory entry is free
+ * @missing: with -ENOSPC: bytes that are missing, 0: no directory entry is free;
+ *	with -EDQUOT: bytes beyond the quota
  *
- * Nothing but the entry's publication word and the extent table is written.
+ * Nothing but the entry and the extent table is written.
  * The extents are writable by this host until cxlf_publish() or cxlf_abort().
  *
  * Context: process context, sleeps; takes live and cd->lock.
  * Return: it, or -ENODEV: no pool is attached; -EINVAL: not a size, a name or
- * a mode; -EEXIST: this host has one of this name and owner; -ENOSPC; -EFBIG:
- * no image can be as large; -ENOMEM; -EIO.
+ * a mode; -EEXIST, -EDQUOT: see cxlf_claim_entry(); -ENOSPC; -EFBIG: no image
+ * can be as large; -ENOMEM; -EIO.
  */
 struct cxlfork_ckpt *cxlf_create(struct cxlfork_pool *pool,
 				 const struct cxlfork_ckpt_attr *attr,
@@ -204,27 +166,15 @@ err_leave:
 
 static void cxlf_entry_publish(struct cxlf_dev *cd, struct cxlfork_ckpt *ckpt)
 {
-	const size_t head = offsetof(struct cxlfork_ckpt_entry, head);
 	u32 idx = CXLFORK_ID_IDX(ckpt->id);
 	struct cxlf_entry *e = &cd->own[idx];
-	struct cxlfork_ckpt_entry entry = {
-		.id	 = cpu_to_le64(ckpt->id),
-		.first	 = cpu_to_le64(ckpt->first),
-		.bytes	 = cpu_to_le64(ckpt->bytes),
-		.pages	 = cpu_to_le64(e->pages),
-		.created = cpu_to_le64(ktime_get_real_seconds()),
-		.uid	 = cpu_to_le32(e->uid),
-		.gid	 = cpu_to_le32(e->gid),
-		.mode	 = cpu_to_le32(e->mode),
-	};
 
-	memcpy(entry.name, e->name, sizeof(entry.name));
-	cxlf_head_seal(&entry.head, &entry.head, CXLFORK_MAGIC_CKPT,
-		       sizeof(entry) - head);
-	cxlf_write(cd, cxlf_entry_off(cd, cd->slot, idx) + head, &entry.head,
-		   sizeof(entry) - head);
+	cxlf_store(cd, cxlf_expires_off(cd, cd->slot, idx),
+		   cxlf_expiry(e->ttl));
+	if (e->pin)
+		cxlf_keep_store(cd, cd->slot, idx, CXLFORK_KEEP(e->gen, 1, 0));
 	/* The image, the entry - and only then the word. */
-	cxlf_fence();
+	cxlf_entry_seal(cd, idx, ckpt->first);
 	cxlf_entry_word(cd, idx, CXLFORK_CKPT_LIVE);
 }
 

@@ -3,29 +3,32 @@
  * The directory: reading entries of any host, and the life of this host's own
  * ones after they were published.
  */
+#include <linux/bits.h>
 #include <linux/string.h>
+#include <linux/timekeeping.h>
 
 #include "fork.h"
 
 /**
- * cxlf_entry_read - read and check what was published
+ * cxlf_entry_known - read and check what is known of a checkpoint from the start
  * @cd: pool
  * @slot: whose
  * @idx: which
  * @gen: generation it has to have
  * @entry: a copy
  *
- * The publication word is not looked at.
+ * While it is WRITING that is its size, its owner and its name.  The publication
+ * word is not looked at.
  *
  * Context: any; caller holds live or admin, geo is valid, @slot and @idx are
  * in range.
- * Return: 0; -EUCLEAN: damaged; -EIO.
+ * Return: 0; -EUCLEAN: damaged, or being written just now; -EIO.
  */
-int cxlf_entry_read(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen,
-		    struct cxlfork_ckpt_entry *entry)
+int cxlf_entry_known(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen,
+		     struct cxlfork_ckpt_entry *entry)
 {
 	const struct cxlf_geo *geo = &cd->geo;
-	u64 first, bytes;
+	u64 bytes;
 	int err;
 
 	err = cxlf_read(cd, cxlf_entry_off(cd, slot, idx), entry,
@@ -37,22 +40,57 @@ int cxlf_entry_read(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen,
 			      offsetof(struct cxlfork_ckpt_entry, head));
 	if (err)
 		return -EUCLEAN;
-
-	first = le64_to_cpu(entry->first);
 	bytes = le64_to_cpu(entry->bytes);
 	if (le64_to_cpu(entry->id) != CXLFORK_ID(gen, slot, idx) ||
-	    !IS_ALIGNED(first, CXLFORK_EXTENT_SIZE) ||
-	    first >> CXLFORK_EXTENT_SHIFT < geo->first_extent ||
-	    first >> CXLFORK_EXTENT_SHIFT >= geo->nr_extents ||
 	    !bytes || !IS_ALIGNED(bytes, CXLFORK_EXTENT_SIZE) ||
 	    bytes >> CXLFORK_EXTENT_SHIFT >
 		    geo->nr_extents - geo->first_extent ||
 	    bytes >> CXLFORK_EXTENT_SHIFT > CXLF_IMAGE_EXTENTS ||
-	    le64_to_cpu(entry->pages) > bytes >> PAGE_SHIFT ||
 	    le32_to_cpu(entry->mode) & ~0777 ||
 	    !cxlf_name_ok(entry->name, sizeof(entry->name)))
 		return -EUCLEAN;
 	return 0;
+}
+
+/**
+ * cxlf_entry_read - read and check what was published
+ * @cd: pool
+ * @slot: whose
+ * @idx: which
+ * @gen: generation it has to have
+ * @entry: a copy
+ *
+ * The publication word is not looked at.
+ *
+ * Context: as cxlf_entry_known().
+ * Return: 0; -EUCLEAN: damaged; -EIO.
+ */
+int cxlf_entry_read(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen,
+		    struct cxlfork_ckpt_entry *entry)
+{
+	const struct cxlf_geo *geo = &cd->geo;
+	u64 first;
+	int err;
+
+	err = cxlf_entry_known(cd, slot, idx, gen, entry);
+	if (err)
+		return err;
+	first = le64_to_cpu(entry->first);
+	if (!IS_ALIGNED(first, CXLFORK_EXTENT_SIZE) ||
+	    first >> CXLFORK_EXTENT_SHIFT < geo->first_extent ||
+	    first >> CXLFORK_EXTENT_SHIFT >= geo->nr_extents ||
+	    le64_to_cpu(entry->pages) > le64_to_cpu(entry->bytes) >> PAGE_SHIFT ||
+	    le32_to_cpu(entry->nr_parents) > CXLFORK_MAX_PARENTS)
+		return -EUCLEAN;
+	return 0;
+}
+
+static void cxlf_word_store(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen,
+			    u32 state)
+{
+	if (slot == cd->slot)
+		cd->own[idx].state = state;
+	cxlf_store(cd, cxlf_entry_off(cd, slot, idx), CXLFORK_WORD(gen, state));
 }
 
 /**
@@ -65,11 +103,20 @@ int cxlf_entry_read(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen,
  */
 void cxlf_entry_word(struct cxlf_dev *cd, u32 idx, u32 state)
 {
-	struct cxlf_entry *e = &cd->own[idx];
+	cxlf_word_store(cd, cd->slot, idx, cd->own[idx].gen, state);
+}
 
-	e->state = state;
-	cxlf_store(cd, cxlf_entry_off(cd, cd->slot, idx),
-		   CXLFORK_WORD(e->gen, state));
+/**
+ * cxlf_entry_own_word - the publication word of an own entry
+ * @cd: pool
+ * @idx: which
+ *
+ * Context: any; caller holds cd->lock.
+ * Return: the word, from local memory.
+ */
+u64 cxlf_entry_own_word(struct cxlf_dev *cd, u32 idx)
+{
+	return CXLFORK_WORD(cd->own[idx].gen, cd->own[idx].state);
 }
 
 /**
@@ -78,19 +125,22 @@ void cxlf_entry_word(struct cxlf_dev *cd, u32 idx, u32 state)
  * @slot: its owner
  * @idx: its entry
  * @gen: its generation
+ * @fenced: cxlf_fenced(): what these hosts refer to doesn't count
  *
- * Every slot counts, whatever state its host is in: one that is silent may
- * just be slow.
+ * Every other slot counts, whatever state its host is in: one that is silent
+ * may just be slow.
  *
  * Context: any; caller holds live or admin, geo is valid.
  * Return: their sum.
  */
-u32 cxlf_entry_refs(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen)
+u32 cxlf_entry_refs(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen, u32 fenced)
 {
 	u32 s, sum = 0;
 	u64 ref;
 
 	for (s = 0; s < cd->geo.nr_slots; s++) {
+		if (fenced & BIT(s))
+			continue;
 		ref = cxlf_load(cd, cxlf_ref_off(cd, s, slot, idx));
 		if (CXLFORK_REF_GEN(ref) == gen)
 			sum += CXLFORK_REF_COUNT(ref);
@@ -99,40 +149,110 @@ u32 cxlf_entry_refs(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen)
 }
 
 /**
- * cxlf_entry_reap - free an own checkpoint that is RETIRING if it is unused
+ * cxlf_entry_keeps - what holds a checkpoint beyond the boot of a host
  * @cd: pool
+ * @slot: its owner
  * @idx: its entry
+ * @gen: its generation
+ * @pins: a bit for the slot of each host that has pinned it
  *
- * Context: process context, sleeps; caller holds cd->lock.
+ * Also what a dead host holds: its checkpoints live on.
+ *
+ * Context: any; caller holds live or admin, geo is valid.
+ * Return: how many checkpoints have it as a parent.
  */
-void cxlf_entry_reap(struct cxlf_dev *cd, u32 idx)
+u32 cxlf_entry_keeps(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen, u32 *pins)
 {
-	struct cxlf_entry *e = &cd->own[idx];
+	u32 s, sum = 0;
+	u64 keep;
 
-	if (e->damaged || e->state != CXLFORK_CKPT_RETIRING)
-		return;
-	/* RETIRING was stored; whoever raised a reference before is seen. */
-	mb();
-	if (cxlf_entry_refs(cd, cd->slot, idx, e->gen))
-		return;
-	if (cxlf_extents_sweep(cd, CXLFORK_ID(e->gen, cd->slot, idx)))
-		return;
-	cxlf_entry_word(cd, idx, CXLFORK_CKPT_FREE);
+	*pins = 0;
+	for (s = 0; s < cd->geo.nr_slots; s++) {
+		keep = cxlf_load(cd, cxlf_keep_off(cd, s, slot, idx));
+		if (CXLFORK_KEEP_GEN(keep) != gen)
+			continue;
+		sum += CXLFORK_KEEP_COUNT(keep);
+		if (CXLFORK_KEEP_PIN(keep))
+			*pins |= BIT(s);
+	}
+	return sum;
 }
 
 /**
- * cxlf_entry_retire - delete an own checkpoint
+ * cxlf_entry_free - free a checkpoint that nobody can refer to
  * @cd: pool
- * @idx: its entry, LIVE
+ * @slot: its owner: this host, or one that this host takes care of
+ * @idx: its entry
+ * @gen: its generation
+ *
+ * Context: process context, sleeps; caller holds cd->lock.
+ */
+void cxlf_entry_free(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen)
+{
+	if (!cxlf_extents_sweep(cd, CXLFORK_ID(gen, slot, idx)))
+		cxlf_word_store(cd, slot, idx, gen, CXLFORK_CKPT_FREE);
+}
+
+/**
+ * cxlf_entry_reap - free a checkpoint that is RETIRING if it is unused
+ * @cd: pool
+ * @slot: its owner: this host, or one that this host takes care of
+ * @idx: its entry
+ * @word: its publication word
+ * @fenced: cxlf_fenced()
+ *
+ * Context: process context, sleeps; caller holds cd->lock.
+ */
+void cxlf_entry_reap(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word, u32 fenced)
+{
+	u64 gen = CXLFORK_WORD_GEN(word);
+	u32 pins;
+
+	if (CXLFORK_WORD_STATE(word) != CXLFORK_CKPT_RETIRING)
+		return;
+	/* RETIRING was stored; whoever raised a reference before is seen. */
+	mb();
+	if (!cxlf_entry_refs(cd, slot, idx, gen, fenced) &&
+	    !cxlf_entry_keeps(cd, slot, idx, gen, &pins))
+		cxlf_entry_free(cd, slot, idx, gen);
+}
+
+/**
+ * cxlf_entry_retire - delete a checkpoint
+ * @cd: pool
+ * @slot: its owner: this host, or one that this host takes care of
+ * @idx: its entry
+ * @word: its publication word: LIVE
+ * @fenced: cxlf_fenced()
  *
  * Freed now, or when the last reference is dropped.
  *
  * Context: process context, sleeps; caller holds cd->lock.
  */
-void cxlf_entry_retire(struct cxlf_dev *cd, u32 idx)
+void cxlf_entry_retire(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word,
+		       u32 fenced)
 {
-	cxlf_entry_word(cd, idx, CXLFORK_CKPT_RETIRING);
-	cxlf_entry_reap(cd, idx);
+	u64 gen = CXLFORK_WORD_GEN(word);
+
+	cxlf_word_store(cd, slot, idx, gen, CXLFORK_CKPT_RETIRING);
+	cxlf_entry_reap(cd, slot, idx,
+			CXLFORK_WORD(gen, CXLFORK_CKPT_RETIRING), fenced);
+}
+
+/**
+ * cxlf_entry_expired - has a checkpoint's time come?
+ * @cd: pool
+ * @slot: its owner
+ * @idx: its entry
+ *
+ * Context: any; caller holds live or admin, geo is valid.
+ * Return: whether it has.
+ */
+bool cxlf_entry_expired(struct cxlf_dev *cd, u32 slot, u32 idx)
+{
+	u64 expires = cxlf_load(cd, cxlf_expires_off(cd, slot, idx));
+
+	return expires && ktime_get_real_seconds() >= expires;
 }
 
 static void cxlf_entry_load(struct cxlf_dev *cd, u32 idx)
@@ -163,6 +283,7 @@ static void cxlf_entry_load(struct cxlf_dev *cd, u32 idx)
 	e->gid = le32_to_cpu(entry.gid);
 	e->mode = le32_to_cpu(entry.mode);
 	e->pages = le64_to_cpu(entry.pages);
+	e->bytes = le64_to_cpu(entry.bytes);
 	memcpy(e->name, entry.name, sizeof(e->name));
 }
 
@@ -180,7 +301,7 @@ static void cxlf_entry_load(struct cxlf_dev *cd, u32 idx)
  */
 int cxlf_dir_load(struct cxlf_dev *cd)
 {
-	u32 idx;
+	u32 fenced = cxlf_fenced(cd), idx;
 	int err;
 
 	for (idx = 0; idx < CXLFORK_MAX_CKPTS; idx++)
@@ -194,44 +315,62 @@ int cxlf_dir_load(struct cxlf_dev *cd)
 			continue;
 		if (cd->own[idx].state == CXLFORK_CKPT_WRITING)
 			cxlf_entry_word(cd, idx, CXLFORK_CKPT_FREE);
-		cxlf_entry_reap(cd, idx);
+		cxlf_entry_reap(cd, cd->slot, idx,
+				cxlf_entry_own_word(cd, idx), fenced);
 	}
 	return 0;
 }
 
-static bool cxlf_entry_unwanted(struct cxlf_dev *cd, u32 idx)
+/**
+ * cxlf_entry_unwanted - is a LIVE checkpoint to be deleted?
+ * @cd: pool
+ * @slot: its owner
+ * @idx: its entry
+ * @word: its publication word
+ *
+ * Some host has been asked to delete it, or its time has come; and nobody has
+ * pinned it.
+ *
+ * Context: any; caller holds live or admin, geo is valid.
+ * Return: whether it is.
+ */
+bool cxlf_entry_unwanted(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word)
 {
-	u32 s;
-	u64 ref;
+	u64 gen = CXLFORK_WORD_GEN(word), ref;
+	bool unwanted = cxlf_entry_expired(cd, slot, idx);
+	u32 s, pins;
 
-	for (s = 0; s < cd->geo.nr_slots; s++) {
-		ref = cxlf_load(cd, cxlf_ref_off(cd, s, cd->slot, idx));
-		if (CXLFORK_REF_GEN(ref) == cd->own[idx].gen &&
-		    CXLFORK_REF_DEL(ref))
-			return true;
+	for (s = 0; s < cd->geo.nr_slots && !unwanted; s++) {
+		ref = cxlf_load(cd, cxlf_ref_off(cd, s, slot, idx));
+		unwanted = CXLFORK_REF_GEN(ref) == gen && CXLFORK_REF_DEL(ref);
 	}
-	return false;
+	if (unwanted)
+		cxlf_entry_keeps(cd, slot, idx, gen, &pins);
+	return unwanted && !pins;
 }
 
 /**
  * cxlf_dir_upkeep - do what other hosts want of this host's checkpoints
  * @cd: pool
  *
- * Deletes what they ask to delete, and frees what they don't use any more.
+ * Deletes what they ask to delete and what has expired, and frees what they
+ * don't use any more.
  *
  * Context: process context, sleeps; caller holds cd->lock, pool is attached.
  */
 void cxlf_dir_upkeep(struct cxlf_dev *cd)
 {
-	u32 idx;
+	u32 fenced = cxlf_fenced(cd), idx;
+	u64 word;
 
 	for (idx = 0; idx < CXLFORK_MAX_CKPTS; idx++) {
 		if (cd->own[idx].damaged)
 			continue;
+		word = cxlf_entry_own_word(cd, idx);
 		if (cd->own[idx].state == CXLFORK_CKPT_RETIRING)
-			cxlf_entry_reap(cd, idx);
+			cxlf_entry_reap(cd, cd->slot, idx, word, fenced);
 		else if (cd->own[idx].state == CXLFORK_CKPT_LIVE &&
-			 cxlf_entry_unwanted(cd, idx))
-			cxlf_entry_retire(cd, idx);
+			 cxlf_entry_unwanted(cd, cd->slot, idx, word))
+			cxlf_entry_retire(cd, cd->slot, idx, word, fenced);
 	}
 }

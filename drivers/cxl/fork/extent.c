@@ -214,13 +214,10 @@ void cxlf_extents_drop(struct cxlf_dev *cd, u64 id, const u32 *extents, u32 nr)
 {
 	u32 i;
 
-	for (i = 0; i < nr; i++) {
-		cxlf_evict(cd, (u64)extents[i] << CXLFORK_EXTENT_SHIFT,
-			   CXLFORK_EXTENT_SIZE);
+	for (i = 0; i < nr; i++)
 		if (!cxlf_cas(cd, cxlf_etable_off(cd, extents[i]), id, 0))
 			dev_err_ratelimited(cd->dev, "extent %u isn't ours any more\n",
 					    extents[i]);
-	}
 }
 
 static void cxlf_sweep_fn(struct cxlf_dev *cd, u32 extent, u64 word, void *arg)

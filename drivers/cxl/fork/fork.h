@@ -79,6 +79,9 @@ struct cxlf_geo {
  * @gid:	group
  * @mode:	permission bits
  * @pages:	data pages
+ * @bytes:	extents it takes, in bytes
+ * @ttl:	while it is WRITING: seconds it is to live, or 0: for ever
+ * @pin:	likewise: whether it is to be pinned
  * @name:	or empty
  *
  * Local memory.  Loaded when the host attaches; from then on it decides, and
@@ -92,6 +95,9 @@ struct cxlf_entry {
 	u32	gid;
 	u32	mode;
 	u64	pages;
+	u64	bytes;
+	u64	ttl;
+	bool	pin;
 	char	name[CXLFORK_NAME_MAX];
 };
 
@@ -120,13 +126,16 @@ struct cxlf_seen {
  * @attached:	this host has a slot
  * @closed:	no new checkpoint handles
  * @registered:	the core knows @pool
- * @lost:	somebody has formatted the region under this host: it writes
- *		nothing any more
+ * @lost:	somebody has formatted the region under this host, or declared
+ *		this host dead: it writes nothing any more
  * @geo:	checked copy of the superblock
  * @slot:	of this host, or CXLF_NO_SLOT
+ * @epoch:	of this boot
  * @heartbeat:	last one written
  * @own:	this host's directory
  * @refs:	this host's reference table
+ * @keeps:	this host's table of what it keeps beyond this boot
+ * @fences:	hosts that this one has declared dead: their epoch, or 0
  * @seen:	signs of life of the others
  * @ran:	under TCG: for each extent the checkpoint that this host has used
  *		it for; else NULL
@@ -156,9 +165,12 @@ struct cxlf_dev {
 	bool			lost;
 	struct cxlf_geo		geo;
 	u32			slot;
+	u64			epoch;
 	u64			heartbeat;
 	struct cxlf_entry	own[CXLFORK_MAX_CKPTS];
 	u64			refs[CXLFORK_MAX_SLOTS][CXLFORK_MAX_CKPTS];
+	u64			keeps[CXLFORK_MAX_SLOTS][CXLFORK_MAX_CKPTS];
+	u64			fences[CXLFORK_MAX_SLOTS];
 	struct cxlf_seen	seen[CXLFORK_MAX_SLOTS];
 	u64			*ran;
 	u32			nr_ran;
@@ -204,16 +216,48 @@ static inline u64 cxlf_heartbeat_off(const struct cxlf_dev *cd, u32 slot)
 	       offsetof(struct cxlfork_host, heartbeat);
 }
 
+static inline u64 cxlf_epoch_off(const struct cxlf_dev *cd, u32 slot)
+{
+	return cxlf_slot_off(cd, slot) + offsetof(struct cxlfork_host, epoch);
+}
+
+static inline u64 cxlf_fence_off(const struct cxlf_dev *cd, u32 slot, u32 whom)
+{
+	return cxlf_slot_off(cd, slot) + offsetof(struct cxlfork_slot, fences) +
+	       whom * sizeof(__le64);
+}
+
 static inline u64 cxlf_entry_off(const struct cxlf_dev *cd, u32 slot, u32 idx)
 {
 	return cxlf_slot_off(cd, slot) + offsetof(struct cxlfork_slot, ckpts) +
 	       idx * sizeof(struct cxlfork_ckpt_entry);
 }
 
+static inline u64 cxlf_expires_off(const struct cxlf_dev *cd, u32 slot, u32 idx)
+{
+	return cxlf_entry_off(cd, slot, idx) +
+	       offsetof(struct cxlfork_ckpt_entry, expires);
+}
+
 static inline u64 cxlf_ref_off(const struct cxlf_dev *cd, u32 slot, u32 owner,
 			       u32 idx)
 {
 	return cxlf_slot_off(cd, slot) + offsetof(struct cxlfork_slot, refs) +
+	       (owner * CXLFORK_MAX_CKPTS + idx) * sizeof(__le64);
+}
+
+static inline u64 cxlf_keep_off(const struct cxlf_dev *cd, u32 slot, u32 owner,
+				u32 idx)
+{
+	return cxlf_slot_off(cd, slot) + offsetof(struct cxlfork_slot, keeps) +
+	       (owner * CXLFORK_MAX_CKPTS + idx) * sizeof(__le64);
+}
+
+static inline u64 cxlf_restored_off(const struct cxlf_dev *cd, u32 slot,
+				    u32 owner, u32 idx)
+{
+	return cxlf_slot_off(cd, slot) +
+	       offsetof(struct cxlfork_slot, restored) +
 	       (owner * CXLFORK_MAX_CKPTS + idx) * sizeof(__le64);
 }
 
@@ -229,11 +273,38 @@ bool cxlf_cas(struct cxlf_dev *cd, u64 off, u64 old, u64 new);
 int cxlf_read(struct cxlf_dev *cd, u64 off, void *to, size_t len);
 void cxlf_write(struct cxlf_dev *cd, u64 off, const void *from, size_t len);
 void cxlf_zero(struct cxlf_dev *cd, u64 off, u64 len);
-void cxlf_fence(void);
-void cxlf_evict(struct cxlf_dev *cd, u64 off, u64 len);
+void cxlf_fence(struct cxlf_dev *cd);
+void cxlf_refresh_image(struct cxlf_dev *cd, u64 off, u64 len);
+int cxlf_image_read(struct cxlf_dev *cd, u64 off, void *to, size_t len);
 void cxlf_head_seal(void *buf, struct cxlfork_head *head, u32 magic, u32 len);
 int cxlf_head_check(void *buf, struct cxlfork_head *head, u32 magic, u32 len);
 bool cxlf_name_ok(const u8 *name, size_t size);
+
+/* shadow.c: caches of a pool that isn't coherent, for tests */
+#ifdef CONFIG_CXL_FORK_DEBUG
+bool cxlf_shadow_on(void);
+void cxlf_shadow_read(struct cxlf_dev *cd, u64 off, void *to, size_t len);
+void cxlf_shadow_write(struct cxlf_dev *cd, u64 off, const void *from,
+		       size_t len, bool nontemporal);
+void cxlf_shadow_flush(struct cxlf_dev *cd, u64 off, u64 len, bool forget);
+void cxlf_shadow_fence(struct cxlf_dev *cd);
+void cxlf_shadow_lose(void);
+#else
+static inline bool cxlf_shadow_on(void)
+{
+	return false;
+}
+
+static inline void cxlf_shadow_read(struct cxlf_dev *cd, u64 off, void *to,
+				    size_t len) { }
+static inline void cxlf_shadow_write(struct cxlf_dev *cd, u64 off,
+				     const void *from, size_t len,
+				     bool nontemporal) { }
+static inline void cxlf_shadow_flush(struct cxlf_dev *cd, u64 off, u64 len,
+				     bool forget) { }
+static inline void cxlf_shadow_fence(struct cxlf_dev *cd) { }
+static inline void cxlf_shadow_lose(void) { }
+#endif
 
 /* super.c */
 bool cxlf_super_is(struct cxlf_dev *cd, const struct cxlf_geo *geo);
@@ -253,6 +324,15 @@ int cxlf_hosts_watch(struct cxlf_dev *cd, u32 mask, u32 *silent);
 void cxlf_hosts_look(struct cxlf_dev *cd);
 int cxlf_host_info(struct cxlf_dev *cd, struct cxlfork_host_info *info);
 
+/* fence.c */
+bool cxlf_fenced_slot(struct cxlf_dev *cd, u32 slot);
+u32 cxlf_fenced(struct cxlf_dev *cd);
+u32 cxlf_caretaker(struct cxlf_dev *cd, u32 slot);
+void cxlf_fences_load(struct cxlf_dev *cd);
+int cxlf_care_ended(struct cxlf_dev *cd, char *reason);
+void cxlf_care(struct cxlf_dev *cd);
+int cxlf_fence_host(struct cxlf_dev *cd, struct cxlfork_pool_fence *args);
+
 /* extent.c */
 typedef void (*cxlf_word_fn)(struct cxlf_dev *cd, u32 extent, u64 word,
 			     void *arg);
@@ -269,14 +349,26 @@ int cxlf_guard_extents(struct cxlf_dev *cd, const u32 *extents, u32 nr,
 int cxlf_guard_all(struct cxlf_dev *cd, bool readonly);
 
 /* dir.c */
+int cxlf_entry_known(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen,
+		     struct cxlfork_ckpt_entry *entry);
 int cxlf_entry_read(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen,
 		    struct cxlfork_ckpt_entry *entry);
 void cxlf_entry_word(struct cxlf_dev *cd, u32 idx, u32 state);
-u32 cxlf_entry_refs(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen);
-void cxlf_entry_reap(struct cxlf_dev *cd, u32 idx);
-void cxlf_entry_retire(struct cxlf_dev *cd, u32 idx);
+u64 cxlf_entry_own_word(struct cxlf_dev *cd, u32 idx);
+u32 cxlf_entry_refs(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen, u32 fenced);
+u32 cxlf_entry_keeps(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen, u32 *pins);
+void cxlf_entry_free(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen);
+void cxlf_entry_reap(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word, u32 fenced);
+void cxlf_entry_retire(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word,
+		       u32 fenced);
+bool cxlf_entry_expired(struct cxlf_dev *cd, u32 slot, u32 idx);
+bool cxlf_entry_unwanted(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word);
 int cxlf_dir_load(struct cxlf_dev *cd);
 void cxlf_dir_upkeep(struct cxlf_dev *cd);
+
+/* claim.c */
+int cxlf_claim_entry(struct cxlf_dev *cd, const struct cxlfork_ckpt_attr *attr,
+		     u64 bytes, u32 *idx, u64 *missing);
 
 /* ckpt.c */
 struct cxlfork_ckpt *cxlf_handle_alloc(struct cxlf_dev *cd);
@@ -287,14 +379,34 @@ struct cxlfork_ckpt *cxlf_create(struct cxlfork_pool *pool,
 int cxlf_publish(struct cxlfork_ckpt *ckpt);
 void cxlf_abort(struct cxlfork_ckpt *ckpt);
 
+void cxlf_entry_seal(struct cxlf_dev *cd, u32 idx, u64 first);
+
 /* ref.c */
+bool cxlf_id_split(struct cxlf_dev *cd, u64 id, u32 *slot, u32 *idx, u64 *gen);
+void cxlf_ref_store(struct cxlf_dev *cd, u32 owner, u32 idx, u64 ref);
+int cxlf_ref_of(struct cxlf_dev *cd, u32 owner, u32 idx, u64 gen, u64 *ref);
 void cxlf_refs_load(struct cxlf_dev *cd);
 struct cxlfork_ckpt *cxlf_get(struct cxlfork_pool *pool, u64 id);
 void cxlf_put(struct cxlfork_ckpt *ckpt);
-int cxlf_remove(struct cxlf_dev *cd, u64 id);
+
+/* keep.c */
+void cxlf_keep_store(struct cxlf_dev *cd, u32 owner, u32 idx, u64 keep);
+void cxlf_keeps_load(struct cxlf_dev *cd);
+int cxlf_pin(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen, bool pin);
+u64 cxlf_expiry(u64 ttl);
+int cxlf_set(struct cxlf_dev *cd, const struct file *file,
+	     const struct cxlfork_ckpt_set *args);
+
+/* remove.c */
+int cxlf_remove(struct cxlf_dev *cd, const struct file *file, u64 id);
+
+/* access.c */
+bool cxlf_may_see(const struct file *file, u32 uid, u32 gid, u32 mode);
+bool cxlf_may_change(const struct file *file, u32 uid, u32 gid, u32 mode);
 
 /* list.c */
-int cxlf_list(struct cxlf_dev *cd, struct cxlfork_ckpt_info *info);
+int cxlf_list(struct cxlf_dev *cd, const struct file *file,
+	      struct cxlfork_ckpt_info *info);
 
 /* tcg.c */
 int cxlf_tcg_attach(struct cxlf_dev *cd);

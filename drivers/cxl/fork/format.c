@@ -96,8 +96,7 @@ static int cxlf_format_locked(struct cxlf_dev *cd,
  *
  * Context: process context, sleeps for CXLF_WATCH_MS if there are other hosts;
  * takes admin and live.
- * Return: 0; -EINVAL: no such flags or number of slots; -EOPNOTSUPP: a pool that
- * is not coherent; -ENODEV: nothing is
+ * Return: 0; -EINVAL: no such flags or number of slots; -ENODEV: nothing is
  * bound; -EBUSY: a live host uses the pool, or (without force) one that is
  * silent; -EMEDIUMTYPE, -EPROTONOSUPPORT, -EUCLEAN (without force): foreign,
  * newer, damaged; -ENOSPC: too small; -EINTR; what attaching says.
@@ -111,11 +110,6 @@ int cxlf_format(struct cxlf_dev *cd, struct cxlfork_pool_format *args)
 	    args->nr_slots > CXLFORK_MAX_SLOTS ||
 	    args->pool_flags & ~CXLFORK_POOL_COHERENT)
 		return -EINVAL;
-	if (!(args->pool_flags & CXLFORK_POOL_COHERENT)) {
-		strscpy_pad(args->reason, "pools that are not coherent are not supported yet",
-			    sizeof(args->reason));
-		return -EOPNOTSUPP;
-	}
 	if (!memchr_inv(args->uuid, 0, sizeof(args->uuid)))
 		generate_random_uuid(args->uuid);
 

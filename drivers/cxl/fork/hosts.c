@@ -135,6 +135,26 @@ void cxlf_hosts_look(struct cxlf_dev *cd)
 	}
 }
 
+/* What it has, and what it holds. */
+static void cxlf_host_count(struct cxlf_dev *cd, struct cxlfork_host_info *info)
+{
+	u32 slot = info->slot, s, idx;
+	u64 word;
+
+	for (idx = 0; idx < CXLFORK_MAX_CKPTS; idx++) {
+		word = cxlf_load(cd, cxlf_entry_off(cd, slot, idx));
+		info->ckpts += CXLFORK_WORD_STATE(word) != CXLFORK_CKPT_FREE;
+	}
+	for (s = 0; s < cd->geo.nr_slots; s++) {
+		for (idx = 0; idx < CXLFORK_MAX_CKPTS; idx++) {
+			word = cxlf_load(cd, cxlf_ref_off(cd, slot, s, idx));
+			info->refs += CXLFORK_REF_COUNT(word);
+			word = cxlf_load(cd, cxlf_keep_off(cd, slot, s, idx));
+			info->pins += CXLFORK_KEEP_PIN(word);
+		}
+	}
+}
+
 /**
  * cxlf_host_info - tell user space about a slot
  * @cd: pool
@@ -152,9 +172,15 @@ int cxlf_host_info(struct cxlf_dev *cd, struct cxlfork_host_info *info)
 		return -EINVAL;
 	memset(info, 0, sizeof(*info));
 	info->slot = slot;
+	info->caretaker = CXLF_NO_SLOT;
 	info->state = cxlf_host_state(cd, slot);
 	if (info->state == CXLFORK_HOST_FREE)
 		return 0;
+	if (cxlf_fenced(cd) & BIT(slot)) {
+		info->state = CXLFORK_HOST_FENCED;
+		info->caretaker = cxlf_caretaker(cd, slot);
+	}
+	cxlf_host_count(cd, info);
 
 	mutex_lock(&cd->lock);
 	cxlf_hosts_look(cd);

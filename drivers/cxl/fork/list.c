@@ -2,6 +2,7 @@
 /*
  * The directories of all hosts, for people.
  */
+#include <linux/bits.h>
 #include <linux/string.h>
 
 #include "fork.h"
@@ -9,20 +10,23 @@
 /* How often an entry that changes under our eyes is looked at again. */
 #define CXLF_LIST_TRIES	3
 
-static void cxlf_list_writing(struct cxlf_dev *cd, u32 idx, u64 gen,
+/* Who holds it, and when it was used last. */
+static void cxlf_list_holders(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen,
 			      struct cxlfork_ckpt_info *info)
 {
-	struct cxlf_entry *e = &cd->own[idx];
+	u64 ref, when;
+	u32 s;
 
-	mutex_lock(&cd->lock);
-	if (e->gen == gen) {
-		info->uid = e->uid;
-		info->gid = e->gid;
-		info->mode = e->mode;
-		info->pages = e->pages;
-		memcpy(info->name, e->name, sizeof(info->name));
+	info->keeps = cxlf_entry_keeps(cd, slot, idx, gen, &info->pins);
+	for (s = 0; s < cd->geo.nr_slots; s++) {
+		ref = cxlf_load(cd, cxlf_ref_off(cd, s, slot, idx));
+		if (CXLFORK_REF_GEN(ref) == gen && CXLFORK_REF_COUNT(ref)) {
+			info->refs += CXLFORK_REF_COUNT(ref);
+			info->held |= BIT(s);
+		}
+		when = cxlf_load(cd, cxlf_restored_off(cd, s, slot, idx));
+		info->restored = max_t(u64, info->restored, when);
 	}
-	mutex_unlock(&cd->lock);
 }
 
 static void cxlf_list_one(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word,
@@ -37,14 +41,11 @@ static void cxlf_list_one(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word,
 	/* Nobody's, unless the entry says whose. */
 	info->uid = U32_MAX;
 	info->gid = U32_MAX;
-	if (info->state == CXLFORK_CKPT_WRITING) {
-		/* Others' entries aren't filled in yet. */
-		if (cd->attached && slot == cd->slot)
-			cxlf_list_writing(cd, idx, gen, info);
-		return;
-	}
-	info->refs = cxlf_entry_refs(cd, slot, idx, gen);
-	if (cxlf_entry_read(cd, slot, idx, gen, &entry))
+	cxlf_list_holders(cd, slot, idx, gen, info);
+	info->expires = cxlf_load(cd, cxlf_expires_off(cd, slot, idx));
+	if (info->state == CXLFORK_CKPT_WRITING ?
+	    cxlf_entry_known(cd, slot, idx, gen, &entry) :
+	    cxlf_entry_read(cd, slot, idx, gen, &entry))
 		return;
 	info->uid = le32_to_cpu(entry.uid);
 	info->gid = le32_to_cpu(entry.gid);
@@ -53,7 +54,11 @@ static void cxlf_list_one(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word,
 	info->bytes = le64_to_cpu(entry.bytes);
 	info->pages = le64_to_cpu(entry.pages);
 	info->first = le64_to_cpu(entry.first);
+	info->nr_parents = le32_to_cpu(entry.nr_parents);
 	memcpy(info->name, entry.name, sizeof(info->name));
+	/* That was an earlier checkpoint of this entry. */
+	if (info->restored < info->created)
+		info->restored = 0;
 }
 
 static bool cxlf_listed(u64 word)
@@ -67,14 +72,17 @@ static bool cxlf_listed(u64 word)
 /**
  * cxlf_list - the next checkpoint
  * @cd: pool
+ * @file: the control device, as it was opened by the one who asks
  * @info: in: cursor; out: all of it
  *
- * A checkpoint whose entry is damaged is listed with no size and no owner.
+ * A checkpoint whose entry is damaged is listed with no size and no owner, to
+ * those who see everything.  One that is being written has no first extent yet.
  *
  * Context: process context, sleeps; caller holds live, geo is valid.
  * Return: 0, or -ENOENT: that was the last one.
  */
-int cxlf_list(struct cxlf_dev *cd, struct cxlfork_ckpt_info *info)
+int cxlf_list(struct cxlf_dev *cd, const struct file *file,
+	      struct cxlfork_ckpt_info *info)
 {
 	u64 end = (u64)cd->geo.nr_slots * CXLFORK_MAX_CKPTS;
 	u64 n = info->cursor, word, off;
@@ -92,10 +100,11 @@ int cxlf_list(struct cxlf_dev *cd, struct cxlfork_ckpt_info *info)
 			cxlf_list_one(cd, slot, idx, word, info);
 			info->cursor = n + 1;
 			if (cxlf_load(cd, off) == word)
-				return 0;
+				break;
 		}
-		/* It never stood still: not for long, then. */
-		if (tries == CXLF_LIST_TRIES)
+		/* If it never stood still: not for long, then. */
+		if (cxlf_listed(word) &&
+		    cxlf_may_see(file, info->uid, info->gid, info->mode))
 			return 0;
 	}
 	return -ENOENT;

@@ -11,11 +11,54 @@
 #include <linux/crc32c.h>
 #include <linux/libnvdimm.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
 #include "fork.h"
+
+/* What makes a pool work that isn't coherent; tests leave one of them out. */
+enum cxlf_flush {
+	CXLF_FLUSH_LOAD,	/* before a word is read */
+	CXLF_FLUSH_READ,	/* before a structure is read */
+	CXLF_FLUSH_STORE,	/* after a word was written */
+	CXLF_FLUSH_FENCE,	/* after structures were written */
+	CXLF_FLUSH_IMAGE,	/* before an image is used */
+};
+
+#ifdef CONFIG_CXL_FORK_DEBUG
+static unsigned int cxlf_skip;
+module_param_named(skip_flush, cxlf_skip, uint, 0644);
+MODULE_PARM_DESC(skip_flush, "bit mask of the kinds of flushes to leave out (tests)");
+
+static unsigned int cxlf_cut_after;
+module_param_named(cut_after, cxlf_cut_after, uint, 0644);
+MODULE_PARM_DESC(cut_after, "write nothing any more after that many stores (tests)");
+
+static bool cxlf_skipped(enum cxlf_flush kind)
+{
+	return READ_ONCE(cxlf_skip) & BIT(kind);
+}
+
+/* As if the power went out here: for the pool, this host is dead. */
+static void cxlf_cut(struct cxlf_dev *cd)
+{
+	if (!READ_ONCE(cxlf_cut_after) || --cxlf_cut_after)
+		return;
+	WRITE_ONCE(cd->lost, true);
+	cxlf_reason(cd, "stopped after a store (cut_after); bind again");
+}
+#else
+static bool cxlf_skipped(enum cxlf_flush kind)
+{
+	return false;
+}
+
+static void cxlf_cut(struct cxlf_dev *cd)
+{
+}
+#endif
 
 static void *cxlf_at(struct cxlf_dev *cd, u64 off, u64 len)
 {
@@ -26,10 +69,15 @@ static void *cxlf_at(struct cxlf_dev *cd, u64 off, u64 len)
 }
 
 /* What another host wrote gets visible on a pool that isn't coherent. */
-static void cxlf_refresh(struct cxlf_dev *cd, void *at, size_t len)
+static void cxlf_refresh(struct cxlf_dev *cd, u64 off, u64 len,
+			 enum cxlf_flush kind)
 {
-	if (!cxlf_coherent(cd))
-		clflush_cache_range(at, len);
+	if (cxlf_coherent(cd) || cxlf_skipped(kind))
+		return;
+	if (cxlf_shadow_on())
+		cxlf_shadow_flush(cd, off, len, true);
+	else
+		clflush_cache_range(cd->addr + off, len);
 }
 
 /**
@@ -42,12 +90,26 @@ static void cxlf_refresh(struct cxlf_dev *cd, void *at, size_t len)
  */
 u64 cxlf_load(struct cxlf_dev *cd, u64 off)
 {
-	__le64 *at = cxlf_at(cd, off, sizeof(*at));
+	__le64 *at = cxlf_at(cd, off, sizeof(*at)), word;
 
 	if (!at)
 		return 0;
-	cxlf_refresh(cd, at, sizeof(*at));
-	return le64_to_cpu(READ_ONCE(*at));
+	cxlf_refresh(cd, off, sizeof(word), CXLF_FLUSH_LOAD);
+	if (cxlf_shadow_on())
+		cxlf_shadow_read(cd, off, &word, sizeof(word));
+	else
+		word = READ_ONCE(*at);
+	return le64_to_cpu(word);
+}
+
+static void cxlf_write_back(struct cxlf_dev *cd, void *at, u64 off)
+{
+	if (cxlf_skipped(CXLF_FLUSH_STORE))
+		return;
+	if (cxlf_shadow_on())
+		cxlf_shadow_flush(cd, off, sizeof(__le64), false);
+	arch_wb_cache_pmem(at, sizeof(__le64));
+	pmem_wmb();
 }
 
 /**
@@ -63,13 +125,16 @@ u64 cxlf_load(struct cxlf_dev *cd, u64 off)
  */
 void cxlf_store(struct cxlf_dev *cd, u64 off, u64 val)
 {
-	__le64 *at = cxlf_at(cd, off, sizeof(*at));
+	__le64 *at = cxlf_at(cd, off, sizeof(*at)), word = cpu_to_le64(val);
 
 	if (!at || READ_ONCE(cd->lost))
 		return;
-	WRITE_ONCE(*at, cpu_to_le64(val));
-	arch_wb_cache_pmem(at, sizeof(*at));
-	pmem_wmb();
+	if (cxlf_shadow_on())
+		cxlf_shadow_write(cd, off, &word, sizeof(word), false);
+	else
+		WRITE_ONCE(*at, word);
+	cxlf_write_back(cd, at, off);
+	cxlf_cut(cd);
 }
 
 /**
@@ -101,8 +166,8 @@ bool cxlf_cas(struct cxlf_dev *cd, u64 off, u64 old, u64 new)
 	if (cmpxchg((__force u64 *)at, was, (__force u64)cpu_to_le64(new)) !=
 	    was)
 		return false;
-	arch_wb_cache_pmem(at, sizeof(*at));
-	pmem_wmb();
+	cxlf_write_back(cd, at, off);
+	cxlf_cut(cd);
 	return true;
 }
 
@@ -122,8 +187,11 @@ int cxlf_read(struct cxlf_dev *cd, u64 off, void *to, size_t len)
 
 	if (!at)
 		return -EIO;
-	cxlf_refresh(cd, at, len);
-	return copy_mc_to_kernel(to, at, len) ? -EIO : 0;
+	cxlf_refresh(cd, off, len, CXLF_FLUSH_READ);
+	if (!cxlf_shadow_on())
+		return copy_mc_to_kernel(to, at, len) ? -EIO : 0;
+	cxlf_shadow_read(cd, off, to, len);
+	return 0;
 }
 
 /**
@@ -141,8 +209,13 @@ void cxlf_write(struct cxlf_dev *cd, u64 off, const void *from, size_t len)
 {
 	void *at = cxlf_at(cd, off, len);
 
-	if (at && !READ_ONCE(cd->lost))
+	if (!at || READ_ONCE(cd->lost))
+		return;
+	if (cxlf_shadow_on())
+		cxlf_shadow_write(cd, off, from, len, true);
+	else
 		memcpy_flushcache(at, from, len);
+	cxlf_cut(cd);
 }
 
 /**
@@ -167,39 +240,71 @@ void cxlf_zero(struct cxlf_dev *cd, u64 off, u64 len)
 
 /**
  * cxlf_fence - all stores before come before all stores after
+ * @cd: pool
  *
  * Context: any.
  */
-void cxlf_fence(void)
+void cxlf_fence(struct cxlf_dev *cd)
 {
+	if (cxlf_skipped(CXLF_FLUSH_FENCE) || READ_ONCE(cd->lost))
+		return;
+	if (cxlf_shadow_on())
+		cxlf_shadow_fence(cd);
 	pmem_wmb();
 }
 
-/**
- * cxlf_evict - leave no line of a range in this host's caches
- * @cd: pool
- * @off: where
- * @len: bytes
- *
- * For memory that this host gives away on a pool that isn't coherent: a dirty
- * line written back later would destroy what its next owner stores there.
- *
- * Context: process context, sleeps; the region is mapped.
- */
-void cxlf_evict(struct cxlf_dev *cd, u64 off, u64 len)
+static void cxlf_flush_range(struct cxlf_dev *cd, u64 off, u64 len)
 {
-	void *at = cxlf_at(cd, off, len);
-
-	if (!at || cxlf_coherent(cd))
-		return;
+	if (cxlf_shadow_on())
+		cxlf_shadow_flush(cd, off, len, true);
 	while (len) {
 		unsigned int part = min_t(u64, len, SZ_64K);
 
-		clflush_cache_range(at, part);
-		at += part;
+		clflush_cache_range(cd->addr + off, part);
+		off += part;
 		len -= part;
 		cond_resched();
 	}
+}
+
+/**
+ * cxlf_refresh_image - see an image as it was published
+ * @cd: pool
+ * @off: of an extent of it
+ * @len: bytes
+ *
+ * On a pool that isn't coherent this host's caches may hold what was there
+ * before.  Once is enough: what is published doesn't change.
+ *
+ * Context: process context, sleeps; the region is mapped.
+ */
+void cxlf_refresh_image(struct cxlf_dev *cd, u64 off, u64 len)
+{
+	if (cxlf_at(cd, off, len) && !cxlf_coherent(cd) &&
+	    !cxlf_skipped(CXLF_FLUSH_IMAGE))
+		cxlf_flush_range(cd, off, len);
+}
+
+/**
+ * cxlf_image_read - copy a part of an image out of the region
+ * @cd: pool
+ * @off: where; cxlf_refresh_image() has been there
+ * @to: local memory
+ * @len: bytes
+ *
+ * Context: any; the region is mapped.
+ * Return: 0, or -EIO: poisoned, or beyond the end.
+ */
+int cxlf_image_read(struct cxlf_dev *cd, u64 off, void *to, size_t len)
+{
+	void *at = cxlf_at(cd, off, len);
+
+	if (!at)
+		return -EIO;
+	if (!cxlf_shadow_on())
+		return copy_mc_to_kernel(to, at, len) ? -EIO : 0;
+	cxlf_shadow_read(cd, off, to, len);
+	return 0;
 }
 
 static u32 cxlf_crc(const void *buf, struct cxlfork_head *head, u32 len)

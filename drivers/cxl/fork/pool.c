@@ -11,12 +11,35 @@
 
 #include "fork.h"
 
+static void cxlf_pool_refresh(struct cxlfork_pool *pool, u32 extent)
+{
+	cxlf_refresh_image(to_cxlf_dev(pool),
+			   (u64)extent << CXLFORK_EXTENT_SHIFT,
+			   CXLFORK_EXTENT_SIZE);
+}
+
+static int cxlf_pool_read(struct cxlfork_pool *pool, u64 off, void *to,
+			  size_t len)
+{
+	return cxlf_image_read(to_cxlf_dev(pool), off, to, len);
+}
+
+static u64 cxlf_pool_owner(struct cxlfork_pool *pool, u32 extent)
+{
+	struct cxlf_dev *cd = to_cxlf_dev(pool);
+
+	return cxlf_load(cd, cxlf_etable_off(cd, extent));
+}
+
 static const struct cxlfork_pool_ops cxlf_ops = {
 	.create		= cxlf_create,
 	.publish	= cxlf_publish,
 	.abort		= cxlf_abort,
 	.get		= cxlf_get,
 	.put		= cxlf_put,
+	.refresh	= cxlf_pool_refresh,
+	.read		= cxlf_pool_read,
+	.owner_of	= cxlf_pool_owner,
 };
 
 /*
@@ -121,6 +144,7 @@ int cxlf_bind(struct cxlf_dev *cd, struct device *dev, phys_addr_t base,
 	up_write(&cd->live);
 
 	cxlf_reason(cd, "");
+	cxlf_shadow_lose();
 	cxlf_try(cd, reason);
 out:
 	mutex_unlock(&cd->admin);

@@ -17,6 +17,10 @@ static char *cxlf_host_uuid;
 module_param_named(host_uuid, cxlf_host_uuid, charp, 0444);
 MODULE_PARM_DESC(host_uuid, "identity of this host (default: the SMBIOS system UUID)");
 
+static int cxlf_slot_wanted = -1;
+module_param_named(slot, cxlf_slot_wanted, int, 0444);
+MODULE_PARM_DESC(slot, "host slot to take; a pool that isn't coherent needs it");
+
 static int cxlf_identity(uuid_t *uuid, char *reason)
 {
 	const char *text = cxlf_host_uuid;
@@ -42,10 +46,43 @@ static u64 cxlf_claim_word(const uuid_t *uuid)
 }
 
 /*
+ * The slot that the administrator gave this host.  Two hosts that look for a
+ * free one at the same time could take the same, without an atomic operation.
+ */
+static int cxlf_slot_given(struct cxlf_dev *cd, u64 mine, char *reason)
+{
+	int s = cxlf_slot_wanted;
+	u64 claim;
+
+	if (s < 0) {
+		strscpy(reason,
+			"the pool isn't coherent: cxl_fork.slot has to say which slot is this host's",
+			CXLF_REASON_MAX);
+		return -EINVAL;
+	}
+	if (s >= cd->geo.nr_slots) {
+		snprintf(reason, CXLF_REASON_MAX,
+			 "cxl_fork.slot=%d: the pool has %u slots",
+			 s, cd->geo.nr_slots);
+		return -EINVAL;
+	}
+	claim = cxlf_load(cd, cxlf_claim_off(cd, s));
+	if (claim && claim != mine) {
+		snprintf(reason, CXLF_REASON_MAX,
+			 "cxl_fork.slot=%d: that slot is another host's", s);
+		return -EBUSY;
+	}
+	if (!claim)
+		cxlf_store(cd, cxlf_claim_off(cd, s), mine);
+	return s;
+}
+
+/*
  * The slot that this host had before, or a free one.  @unsure: it is not known
  * that whoever claimed it is gone.
  */
-static int cxlf_slot_pick(struct cxlf_dev *cd, const uuid_t *uuid, bool *unsure)
+static int cxlf_slot_pick(struct cxlf_dev *cd, const uuid_t *uuid, bool *unsure,
+			  char *reason)
 {
 	u64 mine = cxlf_claim_word(uuid);
 	struct cxlfork_host host;
@@ -54,11 +91,13 @@ static int cxlf_slot_pick(struct cxlf_dev *cd, const uuid_t *uuid, bool *unsure)
 
 	*unsure = true;
 	for (s = 0; s < cd->geo.nr_slots; s++) {
-		if (cxlf_load(cd, cxlf_claim_off(cd, s)) != mine)
+		if (cxlf_load(cd, cxlf_claim_off(cd, s)) != mine ||
+		    (cxlf_slot_wanted >= 0 && s != cxlf_slot_wanted))
 			continue;
 		err = cxlf_host_read(cd, s, &host);
 		if (!err && !memcmp(host.host_uuid, uuid->b, sizeof(uuid->b))) {
-			*unsure = cxlf_host_state(cd, s) == CXLFORK_HOST_ALIVE;
+			*unsure = cxlf_host_state(cd, s) == CXLFORK_HOST_ALIVE &&
+				  !cxlf_fenced_slot(cd, s);
 			return s;
 		}
 		/* Claimed, and then the power went out. */
@@ -69,9 +108,13 @@ static int cxlf_slot_pick(struct cxlf_dev *cd, const uuid_t *uuid, bool *unsure)
 		return torn;
 
 	*unsure = false;
+	if (!cxlf_coherent(cd) || cxlf_slot_wanted >= 0)
+		return cxlf_slot_given(cd, mine, reason);
 	for (s = 0; s < cd->geo.nr_slots; s++)
 		if (cxlf_cas(cd, cxlf_claim_off(cd, s), 0, mine))
 			return s;
+	snprintf(reason, CXLF_REASON_MAX, "all %u host slots are taken",
+		 cd->geo.nr_slots);
 	return -EUSERS;
 }
 
@@ -83,15 +126,19 @@ static void cxlf_host_write(struct cxlf_dev *cd, const uuid_t *uuid)
 	/* Also from a record that is damaged: only "another one" counts. */
 	cxlf_host_read(cd, cd->slot, &was);
 
+	cd->epoch = max(le64_to_cpu(was.boot_epoch),
+			cxlf_load(cd, cxlf_epoch_off(cd, cd->slot))) + 1;
 	memcpy(host.host_uuid, uuid->b, sizeof(host.host_uuid));
-	host.boot_epoch = cpu_to_le64(le64_to_cpu(was.boot_epoch) + 1);
+	host.boot_epoch = cpu_to_le64(cd->epoch);
 	host.phys_base = cpu_to_le64(cd->base);
 	host.attached = cpu_to_le64(ktime_get_real_seconds());
 	strscpy(host.name, init_utsname()->nodename, sizeof(host.name));
 	strscpy(host.kernel, init_utsname()->release, sizeof(host.kernel));
 	cxlf_head_seal(&host, &host.head, CXLFORK_MAGIC_SLOT, len);
 	cxlf_write(cd, cxlf_slot_off(cd, cd->slot), &host, len);
-	cxlf_fence();
+	cxlf_fence(cd);
+	/* Of a host that is fenced this is the end. */
+	cxlf_store(cd, cxlf_epoch_off(cd, cd->slot), cd->epoch);
 }
 
 static void cxlf_heartbeat(struct cxlf_dev *cd)
@@ -108,23 +155,30 @@ static void cxlf_heartbeat(struct cxlf_dev *cd)
  * cxlf_slot_lost - is the pool gone that this host was attached to?
  * @cd: pool
  *
- * Somebody may format the region while this host is silent.  From then on it
- * writes nothing and hands out nothing; what its clones map may change under
- * them.
+ * Somebody may format the region while this host is silent, or declare this
+ * host dead.  From then on it writes nothing and hands out nothing; its clones
+ * are killed, since what they map may change under them.
  *
  * Context: process context; the pool is attached.
  * Return: whether it is.
  */
 bool cxlf_slot_lost(struct cxlf_dev *cd)
 {
+	const char *why;
+
 	if (READ_ONCE(cd->lost))
 		return true;
-	if (cxlf_super_is(cd, &cd->geo))
+	if (!cxlf_super_is(cd, &cd->geo))
+		why = "the pool was formatted by another host; bind again";
+	else if (cxlf_fenced_slot(cd, cd->slot))
+		why = "another host has declared this one dead; bind again";
+	else
 		return false;
 	if (xchg(&cd->lost, true))
 		return true;
-	cxlf_reason(cd, "the pool was formatted by another host; bind again");
-	dev_crit(cd->dev, "the pool was formatted by another host: bind again to attach\n");
+	cxlf_reason(cd, why);
+	dev_crit(cd->dev, "%s\n", why);
+	cxlfork_pool_kill(&cd->pool);
 	return true;
 }
 
@@ -139,6 +193,7 @@ static void cxlf_beat(struct work_struct *work)
 	if (mutex_trylock(&cd->lock)) {
 		cxlf_hosts_look(cd);
 		cxlf_dir_upkeep(cd);
+		cxlf_care(cd);
 		mutex_unlock(&cd->lock);
 	}
 	queue_delayed_work(system_unbound_wq, &cd->beat, HZ);
@@ -151,13 +206,15 @@ static void cxlf_beat(struct work_struct *work)
  *
  * A host that comes back gets the slot it had.  Its references are dropped
  * (what mapped the memory is gone with the last boot), what it was writing is
- * given back, what it was deleting is deleted if nobody refers to it.  Starts
- * the heartbeat.
+ * given back, what it was deleting is deleted if nobody refers to it.  If
+ * another host takes care of its directory, that one is asked to stop, and waited
+ * for.  Starts the heartbeat.
  *
  * Context: process context, sleeps, for CXLF_WATCH_MS if the slot's last user
  * didn't leave in an orderly way; caller holds admin, geo is valid.
- * Return: 0; -EUSERS: all slots are taken; -EBUSY: a live host has this UUID;
- * -ENXIO, -EINVAL: this host has no identity; -EINTR; -EIO.
+ * Return: 0; -EUSERS: all slots are taken; -EBUSY: a live host has this UUID, or
+ * the one that takes care of its directory is silent; -ENXIO, -EINVAL: this host
+ * has no identity, or no slot; -EINTR; -EIO.
  */
 int cxlf_slot_attach(struct cxlf_dev *cd, char *reason)
 {
@@ -169,12 +226,9 @@ int cxlf_slot_attach(struct cxlf_dev *cd, char *reason)
 	err = cxlf_identity(&uuid, reason);
 	if (err)
 		return err;
-	slot = cxlf_slot_pick(cd, &uuid, &unsure);
-	if (slot < 0) {
-		snprintf(reason, CXLF_REASON_MAX,
-			 "all %u host slots are taken", cd->geo.nr_slots);
+	slot = cxlf_slot_pick(cd, &uuid, &unsure, reason);
+	if (slot < 0)
 		return slot;
-	}
 	if (unsure) {
 		err = cxlf_hosts_watch(cd, BIT(slot), &silent);
 		if (err >= 0) {
@@ -194,12 +248,18 @@ int cxlf_slot_attach(struct cxlf_dev *cd, char *reason)
 	/* From here to ALIVE the record need not be whole. */
 	cxlf_store(cd, cxlf_state_off(cd, slot), CXLFORK_HOST_FREE);
 	cxlf_host_write(cd, &uuid);
-	cxlf_refs_load(cd);
-	err = cxlf_dir_load(cd);
+	err = cxlf_care_ended(cd, reason);
+	if (!err) {
+		cxlf_refs_load(cd);
+		cxlf_keeps_load(cd);
+		cxlf_fences_load(cd);
+		err = cxlf_dir_load(cd);
+		if (err)
+			strscpy(reason, "the extent table can't be read",
+				CXLF_REASON_MAX);
+	}
 	if (err) {
 		cd->slot = CXLF_NO_SLOT;
-		strscpy(reason, "the extent table can't be read",
-			CXLF_REASON_MAX);
 	} else {
 		cd->heartbeat = cxlf_load(cd, cxlf_heartbeat_off(cd, slot)) + 1;
 		cxlf_store(cd, cxlf_heartbeat_off(cd, slot), cd->heartbeat);

@@ -260,14 +260,14 @@ int cxlf_super_format(struct cxlf_dev *cd, u32 nr_slots, u32 flags,
 	cxlf_head_seal(sb, &sb->head, CXLFORK_MAGIC_SUPER, sizeof(*sb));
 
 	cxlf_zero(cd, 0, sizeof(*sb));
-	cxlf_fence();
+	cxlf_fence(cd);
 	cxlf_zero(cd, geo.slots_off, (u64)nr_slots * CXLFORK_SLOT_SIZE);
 	cxlf_zero(cd, geo.etable_off, (u64)geo.nr_extents * sizeof(__le64));
 	for (i = 0; i < geo.first_extent; i++)
 		cxlf_write(cd, geo.etable_off + i * sizeof(__le64),
 			   &extent_meta, sizeof(extent_meta));
 	cxlf_write(cd, 8, (u8 *)sb + 8, sizeof(*sb) - 8);
-	cxlf_fence();
+	cxlf_fence(cd);
 	birth = CXLFORK_MAGIC_SUPER | (u64)CXLFORK_FORMAT_VERSION << 32;
 	cxlf_store(cd, 0, birth);
 	kfree(sb);

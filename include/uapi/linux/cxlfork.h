@@ -37,6 +37,7 @@ enum cxlfork_reason {
 	CXLFORK_REASON_PERMISSION	= 8,	/* the caller may not */
 	CXLFORK_REASON_NO_SPACE		= 9,	/* value: bytes that are missing */
 	CXLFORK_REASON_NAME		= 10,	/* name taken or not a name */
+	CXLFORK_REASON_QUOTA		= 11,	/* value: bytes beyond the owner's quota */
 	/* what stands in the way of a restore */
 	CXLFORK_REASON_NO_CHECKPOINT	= 32,	/* no live checkpoint has this id */
 	CXLFORK_REASON_IMAGE		= 33,	/* damaged or hostile; text says what */
@@ -75,8 +76,10 @@ struct cxlfork_report {
 #define CXLFORK_CHECK		(1ULL << 0)
 /* Once the checkpoint is published, end the checkpointed process (SIGKILL). */
 #define CXLFORK_KILL		(1ULL << 1)
+/* Pin the checkpoint, see CXLFORK_IOC_SET. */
+#define CXLFORK_PIN		(1ULL << 2)
 
-#define CXLFORK_FLAGS		(CXLFORK_CHECK | CXLFORK_KILL)
+#define CXLFORK_FLAGS		(CXLFORK_CHECK | CXLFORK_KILL | CXLFORK_PIN)
 
 /**
  * struct cxlfork_args - arguments of cxlfork()
@@ -97,6 +100,11 @@ struct cxlfork_report {
  * @payload:	buffer *in the checkpointed process* that a clone finds filled
  *		with what its restorer passed; 0: the checkpoint takes no payload.
  *		Only for pidfd -1.
+ * @ttl:	seconds until it expires; 0: never
+ * @mode:	permission bits of the group and of others: 4: they see it in the
+ *		directory, 2: they may delete and change it.  Its owner may
+ *		anyway; who else restores it is not decided by them
+ * @reserved:	0
  *
  * cxlfork() returns the id of the checkpoint (> 0), or 0 in every clone, or
  * -1 with errno.
@@ -113,9 +121,13 @@ struct cxlfork_args {
 	__u32		nr_handover;
 	__u32		payload_size;
 	__aligned_u64	payload;
+	__aligned_u64	ttl;
+	__u32		mode;
+	__u32		reserved;
 };
 
 #define CXLFORK_ARGS_SIZE_VER0	64
+#define CXLFORK_ARGS_SIZE_VER1	80
 
 /**
  * struct cxlfork_fd_map - a descriptor of the ghost in place of the image's
@@ -171,6 +183,7 @@ enum cxlfork_host_state {
 	CXLFORK_HOST_FREE	= 0,
 	CXLFORK_HOST_ALIVE	= 1,	/* attached; see silent_ms */
 	CXLFORK_HOST_DETACHED	= 2,	/* left in an orderly way */
+	CXLFORK_HOST_FENCED	= 3,	/* declared dead; only reported, never stored */
 };
 
 enum cxlfork_ckpt_state {
@@ -219,6 +232,10 @@ struct cxlfork_pool_info {
  * @slot:	in: which; 0..nr_slots - 1
  * @state:	out: enum cxlfork_host_state
  * @boot_epoch:	how often this host has attached
+ * @caretaker:	slot of the host that takes care of a fenced one, or ~0
+ * @ckpts:	checkpoints in its directory
+ * @refs:	references that it holds on anybody's checkpoints
+ * @pins:	checkpoints that it pins
  * @heartbeat:	counter that a live host raises about once a second
  * @silent_ms:	how long this host has not seen it change, in milliseconds
  * @phys_base:	where that host sees the region
@@ -229,6 +246,10 @@ struct cxlfork_pool_info {
 struct cxlfork_host_info {
 	__u32		slot;
 	__u32		state;
+	__u32		caretaker;
+	__u32		ckpts;
+	__u32		refs;
+	__u32		pins;
 	__aligned_u64	boot_epoch;
 	__aligned_u64	heartbeat;
 	__aligned_u64	silent_ms;
@@ -253,6 +274,12 @@ struct cxlfork_host_info {
  * @bytes:	CXL memory it takes
  * @pages:	data pages it holds
  * @first:	offset of its header from the start of the region
+ * @expires:	seconds since the epoch, or 0: never
+ * @restored:	when it was restored last, on any host; 0: never
+ * @keeps:	checkpoints that have it as a parent
+ * @pins:	bit mask of the slots of the hosts that have pinned it
+ * @held:	bit mask of the slots of the hosts that refer to it
+ * @nr_parents:	checkpoints whose pages it uses
  * @name:	or an empty string
  */
 struct cxlfork_ckpt_info {
@@ -268,7 +295,59 @@ struct cxlfork_ckpt_info {
 	__aligned_u64	bytes;
 	__aligned_u64	pages;
 	__aligned_u64	first;
+	__aligned_u64	expires;
+	__aligned_u64	restored;
+	__u32		keeps;
+	__u32		pins;
+	__u32		held;
+	__u32		nr_parents;
 	char		name[CXLFORK_NAME_MAX];
+};
+
+/* flags of struct cxlfork_ckpt_set: what to change */
+#define CXLFORK_SET_PIN		(1ULL << 0)
+#define CXLFORK_SET_UNPIN	(1ULL << 1)
+#define CXLFORK_SET_TTL		(1ULL << 2)
+#define CXLFORK_SET_FLAGS	(CXLFORK_SET_PIN | CXLFORK_SET_UNPIN | CXLFORK_SET_TTL)
+
+/**
+ * struct cxlfork_ckpt_set - change what may change of a checkpoint
+ * @flags:	CXLFORK_SET_*
+ * @id:		of the checkpoint
+ * @ttl:	seconds from now until it expires; 0: never
+ *
+ * A pinned checkpoint neither expires nor can it be deleted; each host has a pin
+ * of its own, which a reboot does not end.  The time can only be changed on the
+ * host whose directory has the checkpoint (EREMOTE).
+ */
+struct cxlfork_ckpt_set {
+	__aligned_u64	flags;
+	__aligned_u64	id;
+	__aligned_u64	ttl;
+};
+
+/* Although the host gives signs of life. */
+#define CXLFORK_FENCE_FORCE	(1ULL << 0)
+#define CXLFORK_FENCE_FLAGS	CXLFORK_FENCE_FORCE
+
+/**
+ * struct cxlfork_pool_fence - declare a host dead
+ * @flags:	CXLFORK_FENCE_*
+ * @slot:	of that host
+ * @reserved:	0
+ * @reason:	out, on error: one line that says why
+ *
+ * Whoever calls this knows that no process of that host will ever access the
+ * region again before the host boots: it is switched off, or cut off from the
+ * fabric.  Its references end; what it was writing is given back; what others
+ * want to be deleted of its checkpoints is, by this host.  Should it be alive
+ * after all, it ends its clones as soon as it learns of this.
+ */
+struct cxlfork_pool_fence {
+	__aligned_u64	flags;
+	__u32		slot;
+	__u32		reserved;
+	char		reason[128];
 };
 
 /* Format although a silent host may still use the pool, or over foreign data. */
@@ -303,6 +382,9 @@ struct cxlfork_pool_format {
 #define CXLFORK_IOC_REMOVE	_IOW(CXLFORK_IOC_MAGIC, 3, __u64)
 /* Needs CAP_SYS_ADMIN. */
 #define CXLFORK_IOC_FORMAT	_IOWR(CXLFORK_IOC_MAGIC, 4, struct cxlfork_pool_format)
+/* Needs CAP_SYS_ADMIN. */
+#define CXLFORK_IOC_FENCE	_IOWR(CXLFORK_IOC_MAGIC, 5, struct cxlfork_pool_fence)
+#define CXLFORK_IOC_SET		_IOW(CXLFORK_IOC_MAGIC, 6, struct cxlfork_ckpt_set)
 
 /*
  * read() and pread() on the control device give the raw bytes of the region,

@@ -9,17 +9,19 @@
  * known is refused.  Reserved fields are zero when written and not looked at.
  *
  * Who writes what: the superblock is written once, by whoever formats.  A host
- * slot, its directory and its reference table are written by that host only.
- * The extent table is the one place that several hosts write: a word goes from
- * zero to its owner by compare-and-swap on a coherent pool; on another pool
- * each host claims only in its own share, which starts on a cache line.
+ * slot, its directory and its tables are written by that host only; of a host
+ * that was declared dead (fenced), its directory is written by the one that
+ * takes care of it, see struct cxlfork_slot.  The extent table is the one place
+ * that several hosts write: a word goes from zero to its owner by
+ * compare-and-swap on a coherent pool; on another pool each host claims only in
+ * its own share, which starts on a cache line.
  */
 #ifndef _UAPI_LINUX_CXLFORK_FORMAT_H
 #define _UAPI_LINUX_CXLFORK_FORMAT_H
 
 #include <linux/types.h>
 
-#define CXLFORK_FORMAT_VERSION	1
+#define CXLFORK_FORMAT_VERSION	2
 
 #define CXLFORK_EXTENT_SHIFT	21
 #define CXLFORK_EXTENT_SIZE	(1ULL << CXLFORK_EXTENT_SHIFT)
@@ -97,9 +99,11 @@ struct cxlfork_super {
  * @name:	node name
  * @kernel:	kernel release
  * @claim:	0: free; else the first 8 bytes of the @host_uuid with bit 0 set.
- *		Claimed by compare-and-swap; own cache line
- * @state:	enum cxlfork_host_state; own cache line with @heartbeat
+ *		Claimed by compare-and-swap on a coherent pool; on another one the
+ *		administrator says which slot is whose.  Own cache line
+ * @state:	enum cxlfork_host_state; own cache line with the next two
  * @heartbeat:	raised about once a second while attached
+ * @epoch:	@boot_epoch, as one word that is never torn
  */
 struct cxlfork_host {
 	struct cxlfork_head	head;
@@ -115,7 +119,8 @@ struct cxlfork_host {
 	__u8			reserved2[56];
 	__le64			state;
 	__le64			heartbeat;
-	__u8			reserved3[48];
+	__le64			epoch;
+	__u8			reserved3[40];
 	__u8			reserved4[64];
 };
 
@@ -138,8 +143,12 @@ struct cxlfork_host {
 /**
  * struct cxlfork_ckpt_entry - directory entry of a checkpoint
  * @word:	publication word, the last one written: CXLFORK_WORD(generation,
- *		enum cxlfork_ckpt_state); own cache line
- * @head:	covers from itself to the end of the entry
+ *		enum cxlfork_ckpt_state); own cache line with @expires
+ * @expires:	seconds since the epoch: not restored from then on; 0: never.
+ *		May change while the checkpoint is LIVE
+ * @head:	covers from itself to the end of the entry.  While the checkpoint
+ *		is WRITING it is there already, with what is known: @id, @bytes,
+ *		@uid, @gid, @mode, @name
  * @id:		CXLFORK_ID()
  * @first:	offset of the image header (start of an extent)
  * @bytes:	extents it takes, in bytes
@@ -148,11 +157,13 @@ struct cxlfork_host {
  * @uid:	owner (init_user_ns)
  * @gid:	group (init_user_ns)
  * @mode:	permission bits
+ * @nr_parents:	checkpoints whose pages its leaves map, see CXLFORK_SEC_PARENTS
  * @name:	NUL-terminated; empty: none
  */
 struct cxlfork_ckpt_entry {
 	__le64			word;
-	__u8			reserved0[56];
+	__le64			expires;
+	__u8			reserved0[48];
 	struct cxlfork_head	head;
 	__le64			id;
 	__le64			first;
@@ -162,8 +173,9 @@ struct cxlfork_ckpt_entry {
 	__le32			uid;
 	__le32			gid;
 	__le32			mode;
+	__le32			nr_parents;
 	__u8			name[64];
-	__u8			reserved[60];
+	__u8			reserved[56];
 };
 
 /*
@@ -177,21 +189,46 @@ struct cxlfork_ckpt_entry {
 #define CXLFORK_REF_COUNT(w)	((__u32)((w) & ((1U << 23) - 1)))
 #define CXLFORK_REF_COUNT_MAX	((1U << 23) - 1)
 
+/*
+ * Keep word: what holds a checkpoint beyond the boot of the host that wrote the
+ * word: how many checkpoints of its directory (WRITING, LIVE or RETIRING) have
+ * the checkpoint as a parent, and whether somebody there has pinned it.  Same
+ * shape as a reference word; the bit says pinned.
+ */
+#define CXLFORK_KEEP(gen, pin, count)	CXLFORK_REF(gen, pin, count)
+#define CXLFORK_KEEP_GEN(w)	CXLFORK_REF_GEN(w)
+#define CXLFORK_KEEP_PIN(w)	CXLFORK_REF_DEL(w)
+#define CXLFORK_KEEP_COUNT(w)	CXLFORK_REF_COUNT(w)
+
 /**
  * struct cxlfork_slot - all that one host writes, its images apart
  * @host:	identity and heartbeat
+ * @fences:	hosts that this one has declared dead: their epoch then, or 0
  * @ckpts:	its directory of checkpoints
- * @refs:	what it holds of everybody's checkpoints
+ * @refs:	what it holds of everybody's checkpoints, until it boots again
+ * @keeps:	what it holds beyond that
+ * @restored:	when it restored a checkpoint last: seconds since the epoch.  Of
+ *		an earlier use of the entry if before the checkpoint was created
+ *
+ * A host is fenced while some host's @fences[its slot] is its own @host.epoch.
+ * Its @refs don't count then, its @keeps and its LIVE checkpoints do.  Of the
+ * hosts that have fenced it and are ALIVE and not fenced themselves, the one
+ * with the lowest slot writes @ckpts (word and expires only) and the extent
+ * table in its place.  When it boots again it raises its epoch and then waits
+ * until no host that is ALIVE has anything but 0 in @fences[its slot].
  */
 struct cxlfork_slot {
 	struct cxlfork_host		host;
-	__u8				reserved0[3584];
+	__le64				fences[CXLFORK_MAX_SLOTS];
+	__u8				reserved0[3456];
 	struct cxlfork_ckpt_entry	ckpts[CXLFORK_MAX_CKPTS];
 	__le64				refs[CXLFORK_MAX_SLOTS][CXLFORK_MAX_CKPTS];
+	__le64				keeps[CXLFORK_MAX_SLOTS][CXLFORK_MAX_CKPTS];
+	__le64				restored[CXLFORK_MAX_SLOTS][CXLFORK_MAX_CKPTS];
 	__u8				reserved1[12288];
 };
 
-#define CXLFORK_SLOT_SIZE	65536
+#define CXLFORK_SLOT_SIZE	98304
 
 /*
  * The image of a checkpoint is a sequence of extents, which need not be
@@ -211,7 +248,8 @@ enum cxlfork_section_type {
 	CXLFORK_SEC_SIGACTIONS	= 7,	/* struct cxlfork_sigaction, 64 */
 	CXLFORK_SEC_LEAVES	= 8,	/* struct cxlfork_leaf, ascending */
 	CXLFORK_SEC_DIRTY	= 9,	/* __le64[8] a leaf: pages the parent wrote */
-	CXLFORK_NR_SECTIONS	= 10,
+	CXLFORK_SEC_PARENTS	= 10,	/* struct cxlfork_parent, id ascending */
+	CXLFORK_NR_SECTIONS	= 11,
 };
 
 /**
@@ -269,7 +307,7 @@ struct cxlfork_image {
 	__le32			page_shift;
 	__le32			machine;
 	struct cxlfork_section	sections[CXLFORK_NR_SECTIONS];
-	__u8			reserved[3616];
+	__u8			reserved[3592];
 };
 
 #define CXLFORK_NO_STRING	0xffffffffU
@@ -490,10 +528,27 @@ struct cxlfork_leaf {
  */
 #define CXLFORK_LEAF_HUGE	(1U << 1)
 
+/* Most checkpoints that an image can refer to. */
+#define CXLFORK_MAX_PARENTS	15
+
+/**
+ * struct cxlfork_parent - a checkpoint whose pages this image's leaves map, too
+ * @id:		of the checkpoint
+ * @first:	offset of its image header
+ *
+ * All of them are named, not only the nearest: the parents of a parent that
+ * pages are used of are parents.  The host that has this checkpoint in its
+ * directory keeps each of them, see CXLFORK_KEEP().
+ */
+struct cxlfork_parent {
+	__le64	id;
+	__le64	first;
+};
+
 /*
  * An entry of a leaf table is an x86-64 PTE: zero, or present (or PROT_NONE),
- * special, user, not writable, not dirty, maps a data page of this image (host
- * physical address at @phys_base), with the no-execute bit and the protection
+ * special, user, not writable, not dirty, maps a data page of this image or one
+ * of a parent's (host physical address at @phys_base), with the no-execute bit and the protection
  * key that its mapping asks for.  Only the accessed bit may change later.
  */
 
@@ -514,5 +569,6 @@ CXLFORK_ASSERT_SIZE(struct cxlfork_file, 152);
 CXLFORK_ASSERT_SIZE(struct cxlfork_fd, 48);
 CXLFORK_ASSERT_SIZE(struct cxlfork_sigaction, 32);
 CXLFORK_ASSERT_SIZE(struct cxlfork_leaf, 16);
+CXLFORK_ASSERT_SIZE(struct cxlfork_parent, 16);
 
 #endif /* _UAPI_LINUX_CXLFORK_FORMAT_H */

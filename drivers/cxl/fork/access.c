@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Who may see, change and delete a checkpoint.
+ *
+ * What counts are the credentials of whoever opened the control device, on
+ * every host: a descriptor says what can be done with it, wherever it is passed
+ * on to.  User and group are those of the initial user namespace; the hosts of
+ * a pod have to agree on them, as they have for a shared file system.
+ */
+#include <linux/capability.h>
+#include <linux/cred.h>
+#include <linux/fs.h>
+#include <linux/uidgid.h>
+#include <linux/user_namespace.h>
+
+#include "fork.h"
+
+/* The bits (4: see, 2: change) that @mode gives to whoever opened @file. */
+static u32 cxlf_bits(const struct file *file, u32 uid, u32 gid, u32 mode)
+{
+	const struct cred *cred = file->f_cred;
+	kgid_t kgid = make_kgid(&init_user_ns, gid);
+
+	if (uid != U32_MAX && uid_eq(cred->fsuid, make_kuid(&init_user_ns, uid)))
+		return 7;
+	if (gid != U32_MAX && (gid_eq(cred->fsgid, kgid) ||
+			       groups_search(cred->group_info, kgid)))
+		return mode >> 3;
+	return mode;
+}
+
+/**
+ * cxlf_may_see - is a checkpoint listed?
+ * @file: the control device, as it was opened
+ * @uid: of the checkpoint
+ * @gid: likewise
+ * @mode: likewise
+ *
+ * Context: process context.
+ * Return: whether it is.
+ */
+bool cxlf_may_see(const struct file *file, u32 uid, u32 gid, u32 mode)
+{
+	return cxlf_bits(file, uid, gid, mode) & 4 ||
+	       file_ns_capable(file, &init_user_ns, CAP_CHECKPOINT_RESTORE) ||
+	       file_ns_capable(file, &init_user_ns, CAP_SYS_ADMIN);
+}
+
+/**
+ * cxlf_may_change - may it be deleted, pinned, given another time?
+ * @file: the control device, as it was opened
+ * @uid: of the checkpoint
+ * @gid: likewise
+ * @mode: likewise
+ *
+ * Context: process context.
+ * Return: whether it may.
+ */
+bool cxlf_may_change(const struct file *file, u32 uid, u32 gid, u32 mode)
+{
+	return cxlf_bits(file, uid, gid, mode) & 2 ||
+	       file_ns_capable(file, &init_user_ns, CAP_SYS_ADMIN);
+}
