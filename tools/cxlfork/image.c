@@ -28,6 +28,8 @@ static const struct {
 				     sizeof(struct cxlfork_sigaction), 0 },
 	[CXLFORK_SEC_LEAVES]	 = { "leaves", sizeof(struct cxlfork_leaf), 0 },
 	[CXLFORK_SEC_DIRTY]	 = { "dirty", CXLFORK_LEAF_ENTRIES / 8, 0 },
+	[CXLFORK_SEC_PARENTS]	 = { "parents", sizeof(struct cxlfork_parent),
+				     0 },
 };
 
 const char *section_name(unsigned int type)

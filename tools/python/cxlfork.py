@@ -102,6 +102,12 @@ class _CkptInfo(ctypes.Structure):
         ("bytes", ctypes.c_uint64),
         ("pages", ctypes.c_uint64),
         ("first", ctypes.c_uint64),
+        ("expires", ctypes.c_uint64),
+        ("restored", ctypes.c_uint64),
+        ("keeps", ctypes.c_uint32),
+        ("pins", ctypes.c_uint32),
+        ("held", ctypes.c_uint32),
+        ("nr_parents", ctypes.c_uint32),
         ("name", ctypes.c_char * NAME_MAX),
     ]
 
@@ -166,7 +172,8 @@ Report = namedtuple("Report", "reason number fd start end value text line")
 #: One checkpoint of the directory.
 CheckpointInfo = namedtuple(
     "CheckpointInfo",
-    "id name state owner refs uid gid mode created bytes pages")
+    "id name state owner refs uid gid mode created bytes pages expires"
+    " restored keeps pins held nr_parents")
 
 
 class Error(OSError):
@@ -371,7 +378,8 @@ def _info(raw):
     return CheckpointInfo(
         raw.id, raw.name.decode("utf-8", "replace"),
         _state_name(raw.state).decode(), raw.owner, raw.refs, raw.uid, raw.gid,
-        raw.mode, raw.created, raw.bytes, raw.pages)
+        raw.mode, raw.created, raw.bytes, raw.pages, raw.expires, raw.restored,
+        raw.keeps, raw.pins, raw.held, raw.nr_parents)
 
 
 def _find(fd, checkpoint):

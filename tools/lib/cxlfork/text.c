@@ -33,6 +33,8 @@ static const struct {
 	  "remove checkpoints that are no longer needed (cxlfork rm)" },
 	{ CXLFORK_REASON_NAME, "name",
 	  "choose another name" },
+	{ CXLFORK_REASON_QUOTA, "quota",
+	  "remove checkpoints of this user, or raise kernel.cxlfork.quota_mib" },
 	{ CXLFORK_REASON_NO_CHECKPOINT, "no-checkpoint",
 	  "cxlfork ls shows what there is" },
 	{ CXLFORK_REASON_IMAGE, "image",
@@ -151,9 +153,10 @@ const char *cxlfork_host_state_name(unsigned int state)
 		[CXLFORK_HOST_FREE]	= "free",
 		[CXLFORK_HOST_ALIVE]	= "alive",
 		[CXLFORK_HOST_DETACHED]	= "detached",
+		[CXLFORK_HOST_FENCED]	= "fenced",
 	};
 
-	return state <= CXLFORK_HOST_DETACHED ? names[state] : "unknown";
+	return state <= CXLFORK_HOST_FENCED ? names[state] : "unknown";
 }
 
 const char *cxlfork_strerror(int err)
@@ -168,6 +171,12 @@ const char *cxlfork_strerror(int err)
 		return "no pool is attached; see cxlfork pool status";
 	case ENOSPC:
 		return "the pool is full; remove checkpoints (cxlfork rm)";
+	case EDQUOT:
+		return "the owner's quota is used up (kernel.cxlfork.quota_mib); remove checkpoints";
+	case ETIME:
+		return "the checkpoint has expired";
+	case EREMOTE:
+		return "only the host that has it in its directory can do this";
 	case EOPNOTSUPP:
 		return "something of it can't be cloned; cxlfork check says what";
 	case EUCLEAN:

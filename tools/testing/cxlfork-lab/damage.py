@@ -18,6 +18,7 @@ EUCLEAN, ENOEXEC, EPROTO, ESTALE, EMFILE = 117, 8, 93, 116, 24
 IMAGE, VERSION, KERNEL, CPU, CHANGED, LIMIT = 33, 34, 35, 36, 37, 41
 EXTENT = 2 << 20
 PAGE = 4096
+SLOT = 98304
 
 TABLE = []
 for n in range(256):
@@ -34,7 +35,7 @@ def crc32c(data):
 
 
 SECTIONS = ["task", "xstate", "mm", "vmas", "strings", "files", "fds", "sigactions", "leaves",
-            "dirty"]
+            "dirty", "parents"]
 HEADER = {"magic": (0, 4), "version": (4, 4), "length": (8, 4), "crc": (12, 4), "id": (16, 8),
           "phys_base": (24, 8), "nr_extents": (32, 4), "extents_crc": (36, 4),
           "extents_off": (40, 8), "leaves_off": (48, 8), "data_off": (56, 8),
@@ -55,7 +56,7 @@ class Image:
         self.f = open(path, "r+b")
         self.saved = []
         slots = self.word(80, 8)
-        self.entry = slots + ((number >> 8 & 0xFF) - 1) * 65536 + 4096 + (number & 0xFF) * 256
+        self.entry = slots + ((number >> 8 & 0xFF) - 1) * SLOT + 4096 + (number & 0xFF) * 256
         self.first = self.word(self.entry + 88, 8)
         self.extents = [self.first // EXTENT]
         self.extents = [self.get(32, 4, base=self.get(40, 8) + 4 * i)
@@ -188,7 +189,8 @@ def raw(d):
             offset, length, _ = image.section(name)
             at = offset + length // 2
             image.write(at, image.get(at, 1) ^ 1, 1)
-        d.add(f"raw-{name}", EUCLEAN, IMAGE, middle)
+        if name != "parents":   # the actor's has none
+            d.add(f"raw-{name}", EUCLEAN, IMAGE, middle)
     d.add("raw-extents", EUCLEAN, IMAGE, lambda i: i.write(
         i.get(40, 8), i.get(i.get(40, 8), 4) ^ 1, 4))
     for field, offset in (("magic", 64), ("version", 68), ("crc", 76), ("id", 80), ("first", 88),

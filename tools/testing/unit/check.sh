@@ -125,7 +125,7 @@ expect 2 'not formatted' 'fsck: not formatted' \
 expect 2 "can't be read" 'fsck: an empty file' \
 	"$cxlfork" pool fsck --file /dev/null
 truncate -s 5M "$tmp/damaged"
-poke "$tmp/damaged" 4 001
+poke "$tmp/damaged" 4 002
 expect 1 "more than the region" 'fsck: a file cut off' \
 	"$cxlfork" pool fsck --file "$tmp/damaged"
 

@@ -221,7 +221,7 @@ static void test_header_damage(struct synth *s)
 		D("entry: mode", s->entry->mode, 07777, "mode"),
 		D("entry: name", s->entry->name[0], '\n', "no text"),
 		D("image: magic", s->image->head.magic, 0, "magic"),
-		D("image: version", s->image->head.version, 2, "version 2"),
+		D("image: version", s->image->head.version, 9, "version 9"),
 		D("image: length", s->image->head.length, 64, "covers 64"),
 		D("image: id", s->image->id, 5, "image says"),
 		D("image: base", s->image->phys_base, 0x1000,

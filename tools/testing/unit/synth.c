@@ -24,6 +24,7 @@
 #define SIG_OFF		(TASK_OFF + 6144)
 #define LEAVES_OFF	(TASK_OFF + 8192)
 #define DIRTY_OFF	(TASK_OFF + 8448)
+#define PARENTS_OFF	(TASK_OFF + 8704)
 #define TABLES_OFF	(TASK_OFF + 12288)
 /* six data pages in the first extent, four in the second one */
 #define DATA_OFF	(CXLFORK_EXTENT_SIZE - 6 * 4096)
@@ -59,7 +60,7 @@ static void build_pool(struct synth *s)
 {
 	struct cxlfork_super *super = s->super;
 	struct cxlfork_host *host;
-	__u64 uuid, word;
+	__u64 uuid;
 	int i;
 
 	set_head(&super->head, CXLFORK_MAGIC_SUPER, sizeof(*super));
@@ -83,6 +84,7 @@ static void build_pool(struct synth *s)
 		memset(host->host_uuid, 0x10 + i, sizeof(host->host_uuid));
 		memcpy(&uuid, host->host_uuid, sizeof(uuid));
 		host->boot_epoch = htole64(1);
+		host->epoch = htole64(1);
 		host->phys_base = htole64(SYNTH_BASE);
 		put_text(host->name, i ? "node1" : "node0");
 		put_text(host->kernel, "6.12.0-cxlfork");
@@ -94,28 +96,35 @@ static void build_pool(struct synth *s)
 	s->slots[1].refs[0][SYNTH_IDX] = htole64(CXLFORK_REF(SYNTH_GEN, 0, 1));
 	/* an old word about an earlier generation means nothing */
 	s->slots[0].refs[1][7] = htole64(CXLFORK_REF(5, 1, 0));
-	word = CXLFORK_WORD(1, CXLFORK_CKPT_WRITING);
-	s->slots[1].ckpts[0].word = htole64(word);
 	s->etable[0] = htole64(CXLFORK_EXTENT_META);
 	s->etable[EXTENT_A] = htole64(SYNTH_ID);
 	s->etable[EXTENT_B] = htole64(SYNTH_ID);
 	s->etable[EXTENT_WRITING] = htole64(SYNTH_WRITING_ID);
 }
 
-static void build_entry(struct synth *s)
+/* What is known of a checkpoint from its beginning. */
+static void build_known(struct cxlfork_ckpt_entry *entry, __u64 id, __u32 state,
+			__u32 nr_extents, const char *name)
+{
+	entry->word = htole64(CXLFORK_WORD(CXLFORK_ID_GEN(id), state));
+	set_head(&entry->head, CXLFORK_MAGIC_CKPT, sizeof(*entry) -
+		 offsetof(struct cxlfork_ckpt_entry, head));
+	entry->id = htole64(id);
+	entry->bytes = htole64(nr_extents * CXLFORK_EXTENT_SIZE);
+	entry->mode = htole32(0600);
+	put_text(entry->name, name);
+}
+
+static void build_entries(struct synth *s)
 {
 	struct cxlfork_ckpt_entry *entry = s->entry;
 
-	entry->word = htole64(CXLFORK_WORD(SYNTH_GEN, CXLFORK_CKPT_LIVE));
-	set_head(&entry->head, CXLFORK_MAGIC_CKPT, sizeof(*entry) -
-		 offsetof(struct cxlfork_ckpt_entry, head));
-	entry->id = htole64(SYNTH_ID);
+	build_known(entry, SYNTH_ID, CXLFORK_CKPT_LIVE, 2, SYNTH_NAME);
 	entry->first = htole64(EXTENT_A * CXLFORK_EXTENT_SIZE);
-	entry->bytes = htole64(2 * CXLFORK_EXTENT_SIZE);
 	entry->pages = htole64(SYNTH_NR_PAGES);
 	entry->created = htole64(1700000100);
-	entry->mode = htole32(0600);
-	put_text(entry->name, SYNTH_NAME);
+	build_known(s->writing, SYNTH_WRITING_ID, CXLFORK_CKPT_WRITING, 1,
+		    "thumbnail");
 }
 
 static void add_section(struct synth *s, unsigned int type, __u64 offset,
@@ -171,6 +180,8 @@ static void build_header(struct synth *s)
 		    SYNTH_NR_LEAVES);
 	add_section(s, CXLFORK_SEC_DIRTY, DIRTY_OFF, CXLFORK_LEAF_ENTRIES / 8,
 		    SYNTH_NR_LEAVES);
+	add_section(s, CXLFORK_SEC_PARENTS, PARENTS_OFF,
+		    sizeof(struct cxlfork_parent), 0);
 }
 
 static void build_state(struct synth *s)
@@ -312,6 +323,7 @@ void synth_build(struct synth *s, void *mem)
 	s->slots = (void *)(s->mem + SYNTH_SLOTS_OFF);
 	s->etable = (void *)(s->mem + SYNTH_ETABLE_OFF);
 	s->entry = &s->slots[0].ckpts[SYNTH_IDX];
+	s->writing = &s->slots[1].ckpts[0];
 	s->image = (void *)first;
 	s->extents = (void *)(first + EXTENTS_OFF);
 	s->task = (void *)(first + TASK_OFF);
@@ -327,13 +339,19 @@ void synth_build(struct synth *s, void *mem)
 	s->tables = (void *)(first + TABLES_OFF);
 
 	build_pool(s);
-	build_entry(s);
+	build_entries(s);
 	build_header(s);
 	build_state(s);
 	build_vmas(s);
 	build_fds(s);
 	build_leaves(s);
 	synth_seal(s);
+}
+
+static void seal_entry(struct cxlfork_ckpt_entry *entry)
+{
+	seal(&entry->head, &entry->head, sizeof(*entry) -
+	     offsetof(struct cxlfork_ckpt_entry, head));
 }
 
 void synth_seal(struct synth *s)
@@ -356,8 +374,8 @@ void synth_seal(struct synth *s)
 	s->image->extents_crc = htole32(crc32c(s->extents,
 					       nr * sizeof(__le32)));
 	seal(s->image, &s->image->head, sizeof(*s->image));
-	seal(&s->entry->head, &s->entry->head, sizeof(*s->entry) -
-	     offsetof(struct cxlfork_ckpt_entry, head));
+	seal_entry(s->entry);
+	seal_entry(s->writing);
 	for (i = 0; i < SYNTH_SLOTS; i++)
 		seal(&s->slots[i].host, &s->slots[i].host.head,
 		     offsetof(struct cxlfork_host, claim));

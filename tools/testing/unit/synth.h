@@ -35,7 +35,8 @@
  * @etable:	likewise
  * @slots:	likewise
  * @entry:	directory entry of the live checkpoint
- * @image:	header of its image
+ * @writing:	of the one that is being written
+ * @image:	header of the image of the live one
  * @task:	sections of it
  * @xstate:	likewise
  * @mm:		likewise
@@ -55,6 +56,7 @@ struct synth {
 	__le64				*etable;
 	struct cxlfork_slot		*slots;
 	struct cxlfork_ckpt_entry	*entry;
+	struct cxlfork_ckpt_entry	*writing;
 	struct cxlfork_image		*image;
 	struct cxlfork_task		*task;
 	__u8				*xstate;
