@@ -15,16 +15,26 @@
 
 #include "fork.h"
 
+static bool cxlf_in_group(const struct cred *cred, kgid_t gid)
+{
+	int i;
+
+	if (gid_eq(cred->fsgid, gid))
+		return true;
+	for (i = 0; i < cred->group_info->ngroups; i++)
+		if (gid_eq(cred->group_info->gid[i], gid))
+			return true;
+	return false;
+}
+
 /* The bits (4: see, 2: change) that @mode gives to whoever opened @file. */
 static u32 cxlf_bits(const struct file *file, u32 uid, u32 gid, u32 mode)
 {
 	const struct cred *cred = file->f_cred;
-	kgid_t kgid = make_kgid(&init_user_ns, gid);
 
 	if (uid != U32_MAX && uid_eq(cred->fsuid, make_kuid(&init_user_ns, uid)))
 		return 7;
-	if (gid != U32_MAX && (gid_eq(cred->fsgid, kgid) ||
-			       groups_search(cred->group_info, kgid)))
+	if (gid != U32_MAX && cxlf_in_group(cred, make_kgid(&init_user_ns, gid)))
 		return mode >> 3;
 	return mode;
 }
