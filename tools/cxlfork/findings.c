@@ -1,11 +1,49 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What a checker found wrong, each with its place. */
+/* What a checker found wrong: where, what is there, what was expected. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "findings.h"
+
+static const struct {
+	const char	*word;
+	const char	*expected;
+} kinds[NR_FINDING_KINDS] = {
+#define KIND(enumerator, word, expected)	\
+	[enumerator] = { word, expected },
+#include "finding_kinds.h"
+#undef KIND
+};
+
+const char *finding_word(enum finding_kind kind)
+{
+	return kind < NR_FINDING_KINDS ? kinds[kind].word : "?";
+}
+
+const char *finding_expected(enum finding_kind kind)
+{
+	return kind < NR_FINDING_KINDS ? kinds[kind].expected : "?";
+}
+
+const char *finding_line(const struct finding *finding, char *line)
+{
+	snprintf(line, FINDING_LINE, "%s; expected: %s [%s]", finding->text,
+		 finding_expected(finding->kind), finding_word(finding->kind));
+	return line;
+}
+
+bool all_zero(const void *data, size_t size)
+{
+	const __u8 *at = data;
+	size_t i;
+
+	for (i = 0; i < size; i++)
+		if (at[i])
+			return false;
+	return true;
+}
 
 void findings_at(struct findings *findings, const char *fmt, ...)
 {
@@ -40,7 +78,8 @@ static struct finding *next_finding(struct findings *findings)
 	return &list[findings->nr];
 }
 
-bool problem(struct findings *findings, const char *fmt, ...)
+bool problem(struct findings *findings, enum finding_kind kind,
+	     const char *fmt, ...)
 {
 	struct finding *finding = next_finding(findings);
 	va_list args;
@@ -48,11 +87,59 @@ bool problem(struct findings *findings, const char *fmt, ...)
 	findings->nr++;
 	if (!finding)
 		return false;
+	finding->kind = kind;
 	memcpy(finding->place, findings->place, sizeof(finding->place));
 	va_start(args, fmt);
 	vsnprintf(finding->text, sizeof(finding->text), fmt, args);
 	va_end(args);
 	return false;
+}
+
+bool check_reserved(struct findings *findings, const char *what,
+		    const void *data, size_t size)
+{
+	const __u8 *at = data;
+	size_t i;
+
+	for (i = 0; i < size; i++)
+		if (at[i])
+			return problem(findings, BAD_RESERVED,
+				       "%s: reserved byte %zu is 0x%02x", what,
+				       i, at[i]);
+	return true;
+}
+
+bool no_memory(struct findings *findings)
+{
+	findings->no_memory = true;
+	return false;
+}
+
+static bool found_before(const struct finding *finding,
+			 const struct findings *before)
+{
+	size_t i, listed = findings_listed(before);
+
+	for (i = 0; i < listed; i++)
+		if (before->list[i].kind == finding->kind &&
+		    !strcmp(before->list[i].place, finding->place) &&
+		    !strcmp(before->list[i].text, finding->text))
+			return true;
+	return false;
+}
+
+void findings_common(struct findings *findings, const struct findings *before)
+{
+	size_t i, kept = 0, listed = findings_listed(findings);
+	size_t rest = findings->nr - listed;
+
+	/* Who is beyond counting is not looked at one by one. */
+	if (rest > before->nr - findings_listed(before))
+		rest = before->nr - findings_listed(before);
+	for (i = 0; i < listed; i++)
+		if (found_before(&findings->list[i], before))
+			findings->list[kept++] = findings->list[i];
+	findings->nr = kept == listed ? kept + rest : kept;
 }
 
 void findings_free(struct findings *findings)

@@ -68,21 +68,23 @@ static bool take_header(struct image *image, const struct ckpt *ckpt,
 	__u64 first = le64(ckpt->entry.first);
 
 	if (!region_read(image->region, first, header, sizeof(*header)))
-		return problem(findings, "image header can't be read");
+		return problem(findings, BAD_UNREADABLE,
+			       "image header can't be read");
 	if (!check_head(findings, header, &header->head, CXLFORK_MAGIC_IMAGE,
 			sizeof(*header)))
 		return false;
 	if (le64(header->id) != ckpt->id)
-		return problem(findings, "image says it is 0x%llx",
-			       le64(header->id));
+		return problem(findings, BAD_IMAGE_ID,
+			       "image says it is 0x%llx", le64(header->id));
 	if (le32(header->page_shift) != 12)
-		return problem(findings, "page shift %u",
+		return problem(findings, BAD_IMAGE_PAGE_SHIFT, "page shift %u",
 			       le32(header->page_shift));
 	if (le32(header->machine) != EM_X86_64)
-		return problem(findings, "machine %u",
+		return problem(findings, BAD_IMAGE_MACHINE, "machine %u",
 			       le32(header->machine));
 	if (!is_text(header->kernel, sizeof(header->kernel)))
-		problem(findings, "kernel release is no text");
+		problem(findings, BAD_IMAGE_KERNEL,
+			"kernel release is no text");
 
 	image->nr_extents = le32(header->nr_extents);
 	image->leaves_off = le64(header->leaves_off);
@@ -92,16 +94,19 @@ static bool take_header(struct image *image, const struct ckpt *ckpt,
 	image->nr_pages = le64(header->nr_pages);
 	image->size = (__u64)image->nr_extents << CXLFORK_EXTENT_SHIFT;
 	if (image->size != le64(ckpt->entry.bytes))
-		return problem(findings, "%u extents are not its %llu bytes",
+		return problem(findings, BAD_IMAGE_BYTES,
+			       "%u extents are not its %llu bytes",
 			       image->nr_extents, le64(ckpt->entry.bytes));
 	/* The entry says how many were planned: some may have gone since. */
 	if (image->nr_pages > le64(ckpt->entry.pages))
-		problem(findings, "%llu data pages, %llu in the directory",
+		problem(findings, BAD_IMAGE_PAGES,
+			"%llu data pages, %llu in the directory",
 			image->nr_pages, le64(ckpt->entry.pages));
-	if (image->phys_base & (CXLFORK_EXTENT_SIZE - 1) ||
-	    image->phys_base >> 52)
-		return problem(findings, "physical base 0x%llx",
+	if (!base_ok(image->geo, image->phys_base))
+		return problem(findings, BAD_IMAGE_BASE, "physical base 0x%llx",
 			       image->phys_base);
+	check_reserved(findings, "image header", header->reserved,
+		       sizeof(header->reserved));
 	return true;
 }
 
@@ -116,31 +121,37 @@ static bool take_extents(struct image *image, __u64 first,
 
 	if (at & 3 || at < sizeof(*header) || at > CXLFORK_EXTENT_SIZE ||
 	    size > CXLFORK_EXTENT_SIZE - at)
-		return problem(findings, "table of extents at 0x%llx", at);
+		return problem(findings, BAD_EXTENTS_OFF,
+			       "table of extents at 0x%llx", at);
 	image->extents = calloc(image->nr_extents, sizeof(*image->extents));
 	image->place = calloc(geo->nr_extents, sizeof(*image->place));
 	if (!image->extents || !image->place)
-		return problem(findings, "out of memory");
+		return no_memory(findings);
 	memset(image->place, 0xff, geo->nr_extents * sizeof(*image->place));
 
 	if (!region_read(image->region, first + at, image->extents, size))
-		return problem(findings, "table of extents can't be read");
+		return problem(findings, BAD_UNREADABLE,
+			       "table of extents can't be read");
 	if (crc32c(image->extents, size) != le32(header->extents_crc))
-		return problem(findings, "CRC of the table of extents");
+		return problem(findings, BAD_EXTENTS_CRC,
+			       "table of extents: CRC is 0x%08x",
+			       le32(header->extents_crc));
 	for (i = 0; i < image->nr_extents; i++) {
 		__u32 extent = le32(image->extents[i]);
 
 		if (extent < geo->first_extent || extent >= geo->nr_extents)
-			return problem(findings, "extent %u is number %u", i,
-				       extent);
+			return problem(findings, BAD_EXTENTS_RANGE,
+				       "extent %u is number %u", i, extent);
 		if (image->place[extent] != NOT_OURS)
-			return problem(findings, "extents %u and %u are both number %u",
+			return problem(findings, BAD_EXTENTS_TWICE,
+				       "extents %u and %u are both number %u",
 				       image->place[extent], i, extent);
 		image->extents[i] = extent;
 		image->place[extent] = i;
 	}
 	if ((__u64)image->extents[0] << CXLFORK_EXTENT_SHIFT != first)
-		return problem(findings, "first extent is %u, the directory says 0x%llx",
+		return problem(findings, BAD_EXTENTS_FIRST,
+			       "first extent is %u, the directory says 0x%llx",
 			       image->extents[0], first);
 	return true;
 }
@@ -167,12 +178,15 @@ static bool check_layout(const struct image *image, struct findings *findings)
 
 	if (image->nr_leaves > image->size / PAGE_BYTES ||
 	    image->nr_pages > image->size / PAGE_BYTES)
-		return problem(findings, "%llu leaves and %llu pages do not fit",
+		return problem(findings, BAD_LAYOUT_COUNTS,
+			       "%llu leaves and %llu pages do not fit",
 			       image->nr_leaves, image->nr_pages);
 	if (image->leaves_off & (PAGE_BYTES - 1))
-		problem(findings, "leaf tables at 0x%llx", image->leaves_off);
+		problem(findings, BAD_LAYOUT_ALIGN, "leaf tables at 0x%llx",
+			image->leaves_off);
 	if (image->data_off & (PAGE_BYTES - 1))
-		problem(findings, "data pages at 0x%llx", image->data_off);
+		problem(findings, BAD_LAYOUT_ALIGN, "data pages at 0x%llx",
+			image->data_off);
 
 	spans[nr++] = (struct span){ 0, sizeof(*header), "header" };
 	spans[nr++] = (struct span){ le64(header->extents_off),
@@ -189,7 +203,8 @@ static bool check_layout(const struct image *image, struct findings *findings)
 	for (i = 0; i < nr; i++) {
 		if (spans[i].start > image->size ||
 		    spans[i].end > image->size - spans[i].start)
-			return problem(findings, "%s: %llu bytes at 0x%llx are not in the image",
+			return problem(findings, BAD_LAYOUT_OUTSIDE,
+				       "%s: %llu bytes at 0x%llx are not in the image",
 				       spans[i].name, spans[i].end,
 				       spans[i].start);
 		spans[i].end += spans[i].start;
@@ -203,8 +218,8 @@ static bool check_layout(const struct image *image, struct findings *findings)
 			continue;
 		}
 		if (last->start != last->end && last->end > spans[i].start)
-			problem(findings, "%s and %s overlap", last->name,
-				spans[i].name);
+			problem(findings, BAD_LAYOUT_OVERLAP,
+				"%s and %s overlap", last->name, spans[i].name);
 		if (spans[i].end < last->end)
 			spans[i] = *last;
 	}
@@ -221,34 +236,34 @@ static void take_section(struct image *image, unsigned int type,
 	void *data;
 
 	if (le64(from->offset) & 7)
-		problem(findings, "section %s: at 0x%llx", section_name(type),
-			le64(from->offset));
-	/* Bytes have no entries: whatever is said of their size is the same. */
-	if (size > 1 && le32(from->entry_size) != size) {
-		problem(findings, "section %s: entries of %u bytes, not %u",
+		problem(findings, BAD_SECTION_OFFSET, "section %s: at 0x%llx",
+			section_name(type), le64(from->offset));
+	if (le32(from->entry_size) != size) {
+		problem(findings, BAD_SECTION_ENTRY_SIZE,
+			"section %s: entries of %u bytes, not %u",
 			section_name(type), le32(from->entry_size), size);
 		return;
 	}
 	if (length % size || length > SECTION_MAX ||
 	    (kinds[type].one && length != size)) {
-		problem(findings, "section %s: %llu bytes", section_name(type),
-			length);
+		problem(findings, BAD_SECTION_LENGTH, "section %s: %llu bytes",
+			section_name(type), length);
 		return;
 	}
 	data = malloc(length ? length : 1);
 	if (!data) {
-		problem(findings, "section %s: out of memory",
-			section_name(type));
+		no_memory(findings);
 		return;
 	}
 	if (!image_read(image, le64(from->offset), data, length)) {
-		problem(findings, "section %s: can't be read",
+		problem(findings, BAD_UNREADABLE, "section %s: can't be read",
 			section_name(type));
 		free(data);
 		return;
 	}
 	if (crc32c(data, length) != le32(from->crc)) {
-		problem(findings, "section %s: CRC is 0x%08x, its bytes give 0x%08x",
+		problem(findings, BAD_SECTION_CRC,
+			"section %s: CRC is 0x%08x, its bytes give 0x%08x",
 			section_name(type), le32(from->crc),
 			crc32c(data, length));
 		free(data);
@@ -259,24 +274,33 @@ static void take_section(struct image *image, unsigned int type,
 	sec->nr = length / size;
 }
 
+bool image_locate(struct image *image, const struct region *region,
+		  const struct geometry *geo, const struct ckpt *ckpt,
+		  struct findings *findings)
+{
+	memset(image, 0, sizeof(*image));
+	image->region = region;
+	image->geo = geo;
+	image->id = ckpt->id;
+	if (take_header(image, ckpt, findings) &&
+	    take_extents(image, le64(ckpt->entry.first), findings) &&
+	    check_layout(image, findings))
+		return true;
+	image_close(image);
+	return false;
+}
+
 bool image_open(struct image *image, const struct region *region,
 		const struct geometry *geo, const struct ckpt *ckpt,
 		struct findings *findings)
 {
-	__u64 first = le64(ckpt->entry.first);
 	unsigned int type;
 
-	memset(image, 0, sizeof(*image));
-	image->region = region;
-	image->geo = geo;
-	if (!take_header(image, ckpt, findings) ||
-	    !take_extents(image, first, findings) ||
-	    !check_layout(image, findings)) {
-		image_close(image);
+	if (!image_locate(image, region, geo, ckpt, findings))
 		return false;
-	}
 	for (type = 0; type < CXLFORK_NR_SECTIONS; type++)
 		take_section(image, type, findings);
+	image_open_parents(image, ckpt, findings);
 	return true;
 }
 
@@ -284,6 +308,7 @@ void image_close(struct image *image)
 {
 	unsigned int type;
 
+	image_close_parents(image);
 	for (type = 0; type < CXLFORK_NR_SECTIONS; type++)
 		free(image->sec[type].data);
 	free(image->extents);
@@ -305,6 +330,22 @@ bool image_leaf(const struct image *image, __u64 leaf, __le64 *entries)
 {
 	return image_read(image, image->leaves_off + leaf * PAGE_BYTES, entries,
 			  PAGE_BYTES);
+}
+
+bool image_has_page(const struct image *image, __u64 offset)
+{
+	__u64 logical;
+	__u32 extent;
+
+	if (!image->place || offset >= image->geo->size)
+		return false;
+	extent = image->place[offset >> CXLFORK_EXTENT_SHIFT];
+	if (extent == NOT_OURS)
+		return false;
+	logical = ((__u64)extent << CXLFORK_EXTENT_SHIFT) +
+		  (offset & (CXLFORK_EXTENT_SIZE - 1));
+	return logical >= image->data_off &&
+	       logical - image->data_off < image->nr_pages * PAGE_BYTES;
 }
 
 bool vma_has_pages(__u32 flags)

@@ -26,9 +26,22 @@ struct section {
 	__u32	nr;
 };
 
+struct image;
+
+/**
+ * struct parent - a checkpoint whose pages the leaves map, too
+ * @id:		of it
+ * @image:	its image, header and extents only; NULL: unusable
+ */
+struct parent {
+	__u64		id;
+	struct image	*image;
+};
+
 /**
  * struct image - an image
  * @region:	where it is
+ * @id:		of the checkpoint
  * @geo:	of the pool
  * @header:	local copy, its head and the numbers below checked
  * @extents:	extents of the image
@@ -41,10 +54,14 @@ struct section {
  * @nr_leaves:	leaf tables
  * @nr_pages:	data pages
  * @sec:	the sections
+ * @nr_parents:	entries at @parents
+ * @parents:	those it names, in its order
+ * @parents_unknown: it isn't known which these are
  */
 struct image {
 	const struct region	*region;
 	const struct geometry	*geo;
+	__u64			id;
 	struct cxlfork_image	header;
 	__u32			*extents;
 	__u32			nr_extents;
@@ -56,6 +73,9 @@ struct image {
 	__u64			nr_leaves;
 	__u64			nr_pages;
 	struct section		sec[CXLFORK_NR_SECTIONS];
+	__u32			nr_parents;
+	struct parent		parents[CXLFORK_MAX_PARENTS];
+	bool			parents_unknown;
 };
 
 /*
@@ -67,6 +87,16 @@ bool image_open(struct image *image, const struct region *region,
 		const struct geometry *geo, const struct ckpt *ckpt,
 		struct findings *findings);
 void image_close(struct image *image);
+
+/* Only the header and where the image is: no sections, no parents. */
+bool image_locate(struct image *image, const struct region *region,
+		  const struct geometry *geo, const struct ckpt *ckpt,
+		  struct findings *findings);
+
+/* Parts of image_open() and image_close(). */
+void image_open_parents(struct image *image, const struct ckpt *ckpt,
+			struct findings *findings);
+void image_close_parents(struct image *image);
 
 /* Bytes of the image by logical offset. */
 bool image_read(const struct image *image, __u64 offset, void *to, size_t size);
@@ -81,6 +111,11 @@ const char *image_string(const struct image *image, __u32 offset);
 
 /* One table of leaf entries. */
 bool image_leaf(const struct image *image, __u64 leaf, __le64 *entries);
+
+/* Is there a data page of the image at this offset of the region? */
+bool image_has_page(const struct image *image, __u64 offset);
+/* One of a parent's?  A parent that is unusable may have any page. */
+bool parents_have_page(const struct image *image, __u64 offset);
 
 /* Region offset that a leaf entry maps. */
 __u64 entry_target(const struct image *image, __u64 entry);

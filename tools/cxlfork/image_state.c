@@ -27,9 +27,11 @@ static bool check_string(const struct image *image, const char *what, __u32 at,
 	const char *text = image_string(image, at);
 
 	if (!text)
-		return problem(findings, "%s: no string at %u", what, at);
+		return problem(findings, BAD_STRING, "%s: no string at %u",
+			       what, at);
 	if (text[0] != '/' || strlen(text) >= PATH_MAX)
-		return problem(findings, "%s: no absolute path", what);
+		return problem(findings, BAD_PATH, "%s: no absolute path",
+			       what);
 	return true;
 }
 
@@ -37,7 +39,8 @@ static void check_addr(const char *what, __u64 addr, __u64 length,
 		       struct findings *findings)
 {
 	if (addr > USER_END || length > USER_END - addr)
-		problem(findings, "%s 0x%llx is no user address", what, addr);
+		problem(findings, BAD_TASK_ADDRESS,
+			"%s 0x%llx is no user address", what, addr);
 }
 
 static void check_task(const struct image *image, struct findings *findings)
@@ -48,9 +51,9 @@ static void check_task(const struct image *image, struct findings *findings)
 		return;
 	if (le64(task->regs[REG_CS]) != USER_CS ||
 	    le64(task->regs[REG_SS]) != USER_SS)
-		problem(findings, "task: segments 0x%llx and 0x%llx",
-			le64(task->regs[REG_CS]),
-			le64(task->regs[REG_SS]));
+		problem(findings, BAD_TASK_SEGMENTS,
+			"task: segments 0x%llx and 0x%llx",
+			le64(task->regs[REG_CS]), le64(task->regs[REG_SS]));
 	check_addr("task: instruction pointer", le64(task->regs[REG_IP]), 0,
 		   findings);
 	check_addr("task: FS base", le64(task->fsbase), 0, findings);
@@ -65,7 +68,7 @@ static void check_task(const struct image *image, struct findings *findings)
 	check_addr("task: place of the payload size",
 		   le64(task->payload_size_at), 4, findings);
 	if (le32(task->payload_max) > CXLFORK_PAYLOAD_MAX)
-		problem(findings, "task: payload of %u bytes",
+		problem(findings, BAD_TASK_PAYLOAD, "task: payload of %u bytes",
 			le32(task->payload_max));
 	check_addr("task: signal stack", le64(task->altstack_sp),
 		   le64(task->altstack_size), findings);
@@ -73,18 +76,21 @@ static void check_task(const struct image *image, struct findings *findings)
 		   findings);
 	if (task->rseq && (le64(task->rseq) % RSEQ_ALIGN ||
 			   le32(task->rseq_len) < RSEQ_ALIGN))
-		problem(findings, "task: rseq area of %u bytes at 0x%llx",
+		problem(findings, BAD_TASK_RSEQ,
+			"task: rseq area of %u bytes at 0x%llx",
 			le32(task->rseq_len), le64(task->rseq));
 	if (le32(task->altstack_flags) & ~ALTSTACK_FLAGS)
-		problem(findings, "task: signal stack's flags 0x%x",
+		problem(findings, BAD_TASK_ALTSTACK,
+			"task: signal stack's flags 0x%x",
 			le32(task->altstack_flags));
 	if (le32(task->personality) & ~NO_RANDOMIZE)
-		problem(findings, "task: personality 0x%x",
-			le32(task->personality));
+		problem(findings, BAD_TASK_PERSONALITY,
+			"task: personality 0x%x", le32(task->personality));
 	if (le32(task->umask) & ~0777U)
-		problem(findings, "task: umask 0%o", le32(task->umask));
+		problem(findings, BAD_TASK_UMASK, "task: umask 0%o",
+			le32(task->umask));
 	if (!memchr(task->comm, '\0', sizeof(task->comm)))
-		problem(findings, "task: name does not end");
+		problem(findings, BAD_TASK_COMM, "task: name does not end");
 	check_string(image, "task: working directory", le32(task->cwd),
 		     findings);
 }
@@ -98,17 +104,19 @@ static void check_xstate(const struct image *image, struct findings *findings)
 	if (!sec->data)
 		return;
 	if (sec->length < XSAVE_MIN) {
-		problem(findings, "xstate: %llu bytes are no XSAVE area",
-			sec->length);
+		problem(findings, BAD_XSTATE_SIZE,
+			"xstate: %llu bytes are no XSAVE area", sec->length);
 		return;
 	}
 	memcpy(header, (char *)sec->data + XSAVE_HEADER, sizeof(header));
 	if (le64(header[0]) & ~le64(image->header.xfeatures))
-		problem(findings, "xstate: components 0x%llx, the header says 0x%llx",
+		problem(findings, BAD_XSTATE_FEATURES,
+			"xstate: components 0x%llx, the header says 0x%llx",
 			le64(header[0]), le64(image->header.xfeatures));
 	for (i = 1; i < 8; i++) {
 		if (header[i]) {
-			problem(findings, "xstate: not in the standard format");
+			problem(findings, BAD_XSTATE_FORMAT,
+				"xstate: not in the standard format");
 			break;
 		}
 	}
@@ -118,10 +126,11 @@ static void check_pkeys(__u32 map, __u32 exec, struct findings *findings)
 {
 	/* key 0 is everybody's */
 	if (!(map & 1) || map >> 16)
-		problem(findings, "mm: protection keys 0x%x", map);
+		problem(findings, BAD_MM_PKEYS, "mm: protection keys 0x%x",
+			map);
 	if (exec != ~0U && (exec < 1 || exec > 15 || !(map >> exec & 1)))
-		problem(findings, "mm: protection key %u for execute-only",
-			exec);
+		problem(findings, BAD_MM_EXEC_PKEY,
+			"mm: protection key %u for execute-only", exec);
 }
 
 static void check_mm(const struct image *image, struct findings *findings)
@@ -150,20 +159,23 @@ static void check_mm(const struct image *image, struct findings *findings)
 		for (i = 0; i < ARRAY_SIZE(spans); i++)
 			if (le64(spans[i].start) > le64(spans[i].end) ||
 			    le64(spans[i].end) > USER_END)
-				problem(findings, "mm: %s 0x%llx-0x%llx",
-					spans[i].name, le64(spans[i].start),
+				problem(findings, BAD_MM_SPAN,
+					"mm: %s 0x%llx-0x%llx", spans[i].name,
+					le64(spans[i].start),
 					le64(spans[i].end));
 	}
 	if (le64(mm->vdso) & (PAGE_BYTES - 1))
-		problem(findings, "mm: vdso at 0x%llx", le64(mm->vdso));
+		problem(findings, BAD_MM_VDSO, "mm: vdso at 0x%llx",
+			le64(mm->vdso));
 	if (le32(mm->exe) >= image->sec[CXLFORK_SEC_FILES].nr)
-		problem(findings, "mm: program is file %u", le32(mm->exe));
+		problem(findings, BAD_MM_EXE, "mm: program is file %u",
+			le32(mm->exe));
 	if (!mm->mmap_base || le64(mm->mmap_base) & (PAGE_BYTES - 1))
-		problem(findings, "mm: mmap base 0x%llx",
+		problem(findings, BAD_MM_BASE, "mm: mmap base 0x%llx",
 			le64(mm->mmap_base));
 	check_pkeys(le32(mm->pkey_map), le32(mm->exec_pkey), findings);
 	if (le32(mm->nr_auxv) > CXLFORK_AUXV_WORDS)
-		problem(findings, "mm: %u words of auxv",
+		problem(findings, BAD_MM_AUXV, "mm: %u words of auxv",
 			le32(mm->nr_auxv));
 }
 
@@ -176,11 +188,13 @@ static void check_signals(const struct image *image, struct findings *findings)
 	if (!action)
 		return;
 	if (sec->nr != NR_SIGNALS)
-		problem(findings, "sigactions: %u of them", sec->nr);
+		problem(findings, BAD_SIGNALS, "sigactions: %u of them",
+			sec->nr);
 	for (i = 0; i < sec->nr; i++) {
 		if (le64(action[i].handler) > USER_END ||
 		    le64(action[i].restorer) > USER_END)
-			problem(findings, "sigactions: handler 0x%llx of signal %u",
+			problem(findings, BAD_SIGNAL_HANDLER,
+				"sigactions: handler 0x%llx of signal %u",
 				le64(action[i].handler), i + 1);
 	}
 }
@@ -191,7 +205,8 @@ static void check_strings(const struct image *image, struct findings *findings)
 	const char *data = sec->data;
 
 	if (data && sec->length && data[sec->length - 1])
-		problem(findings, "strings: the last one does not end");
+		problem(findings, BAD_STRING_END,
+			"strings: the last one does not end");
 }
 
 void check_state(const struct image *image, struct findings *findings)
@@ -212,15 +227,16 @@ static void check_file(const struct image *image, __u32 i,
 	snprintf(what, sizeof(what), "file %u", i);
 	check_string(image, what, le32(file->path), findings);
 	if (file->flags)
-		problem(findings, "file %u: flags 0x%x", i,
+		problem(findings, BAD_FILE_FLAGS, "file %u: flags 0x%x", i,
 			le32(file->flags));
 	if (le32(file->mtime_nsec) >= 1000000000U)
-		problem(findings, "file %u: %u nanoseconds", i,
+		problem(findings, BAD_FILE_TIME, "file %u: %u nanoseconds", i,
 			le32(file->mtime_nsec));
 	if (le32(file->verity_len) > sizeof(file->verity) ||
 	    le32(file->build_id_len) > sizeof(file->build_id))
-		problem(findings, "file %u: digest of %u bytes, build id of %u",
-			i, le32(file->verity_len), le32(file->build_id_len));
+		problem(findings, BAD_FILE_DIGEST,
+			"file %u: digest of %u bytes, build id of %u", i,
+			le32(file->verity_len), le32(file->build_id_len));
 }
 
 static void check_dup(const struct image *image, __u32 i, const char *what,
@@ -230,13 +246,14 @@ static void check_dup(const struct image *image, __u32 i, const char *what,
 	__u32 same = le32(fds[i].same);
 
 	if (same >= i)
-		problem(findings, "%s: the same as entry %u, a later one",
-			what, same);
+		problem(findings, BAD_FD_SAME,
+			"%s: the same as entry %u, a later one", what, same);
 	else if (le32(fds[same].flags) & CXLFORK_FD_SAME)
-		problem(findings, "%s: the same as entry %u, a dup as well",
-			what, same);
+		problem(findings, BAD_FD_SAME,
+			"%s: the same as entry %u, a dup as well", what, same);
 	else if (fds[i].kind != fds[same].kind)
-		problem(findings, "%s: the same as one of another kind", what);
+		problem(findings, BAD_FD_SAME,
+			"%s: the same as one of another kind", what);
 }
 
 static void check_fd(const struct image *image, __u32 i,
@@ -248,19 +265,24 @@ static void check_fd(const struct image *image, __u32 i,
 
 	snprintf(what, sizeof(what), "descriptor %u", le32(fd->fd));
 	if (le32(fd->fd) > 0x7fffffffU)
-		problem(findings, "%s: no descriptor", what);
+		problem(findings, BAD_FD_NUMBER, "%s: no descriptor", what);
 	if (i && le32(fd->fd) <= le32(fd[-1].fd))
-		problem(findings, "%s: not in ascending order", what);
+		problem(findings, BAD_FD_ORDER, "%s: not in ascending order",
+			what);
 	if (flags & ~(CXLFORK_FD_CLOEXEC | CXLFORK_FD_SAME))
-		problem(findings, "%s: flags 0x%x", what, flags);
+		problem(findings, BAD_FD_FLAGS, "%s: flags 0x%x", what, flags);
 	if (kind > CXLFORK_FD_POOL)
-		problem(findings, "%s: kind %u", what, kind);
+		problem(findings, BAD_FD_KIND, "%s: kind %u", what, kind);
 	if (flags & CXLFORK_FD_SAME)
 		check_dup(image, i, what, findings);
 	else if (kind == CXLFORK_FD_REGULAR || kind == CXLFORK_FD_CHARDEV)
 		check_string(image, what, le32(fd->path), findings);
 	if (le64(fd->pos) >> 63)
-		problem(findings, "%s: offset 0x%llx", what, le64(fd->pos));
+		problem(findings, BAD_FD_POS, "%s: offset 0x%llx", what,
+			le64(fd->pos));
+	if (fd->reserved)
+		problem(findings, BAD_RESERVED, "%s: reserved word is 0x%x",
+			what, le32(fd->reserved));
 }
 
 void check_files(const struct image *image, struct findings *findings)

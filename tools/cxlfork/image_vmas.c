@@ -27,30 +27,36 @@ static void check_vma(const struct image *image, __u32 i,
 	__u32 flags = le32(vma->flags), file = le32(vma->file);
 
 	if (start >= end || end > USER_END || (start | end) & (PAGE_BYTES - 1))
-		problem(findings, "vma %u: 0x%llx-0x%llx", i, start, end);
+		problem(findings, BAD_VMA_RANGE, "vma %u: 0x%llx-0x%llx", i,
+			start, end);
 	if (i && start < le64(vma[-1].end))
-		problem(findings, "vma %u: starts before the end of the last one",
-			i);
+		problem(findings, BAD_VMA_ORDER,
+			"vma %u: starts before the end of the last one", i);
 	if (flags & ~CXLFORK_VMA_ALL)
-		problem(findings, "vma %u: flags 0x%x", i, flags);
+		problem(findings, BAD_VMA_FLAGS, "vma %u: flags 0x%x", i,
+			flags);
 	if (flags & RWX & ~(flags / CXLFORK_VMA_MAYREAD))
-		problem(findings, "vma %u: flags 0x%x allow what they may not",
-			i, flags);
+		problem(findings, BAD_VMA_PERMS,
+			"vma %u: flags 0x%x allow what they may not", i, flags);
 	if (le32(vma->pkey) >= NR_PKEYS)
-		problem(findings, "vma %u: protection key %u", i,
+		problem(findings, BAD_VMA_PKEY, "vma %u: protection key %u", i,
 			le32(vma->pkey));
 	if (file != CXLFORK_NO_FILE && file >= image->sec[CXLFORK_SEC_FILES].nr)
-		problem(findings, "vma %u: file %u", i, file);
+		problem(findings, BAD_VMA_FILE, "vma %u: file %u", i, file);
 	if (flags & CXLFORK_VMA_MAYSHARE &&
 	    (file == CXLFORK_NO_FILE || flags & CXLFORK_VMA_MAYWRITE))
-		problem(findings, "vma %u: shared, but not a read-only file",
-			i);
+		problem(findings, BAD_VMA_SHARED,
+			"vma %u: shared, but not a read-only file", i);
 	if (file != CXLFORK_NO_FILE && flags & ANONYMOUS_ONLY)
-		problem(findings, "vma %u: of a file, with flags 0x%x of memory",
-			i, flags);
+		problem(findings, BAD_VMA_ANON,
+			"vma %u: of a file, with flags 0x%x of memory", i,
+			flags);
 	if (le64(vma->pgoff) > ~0ULL - ((end - start) >> 12))
-		problem(findings, "vma %u: offset of 0x%llx pages", i,
-			le64(vma->pgoff));
+		problem(findings, BAD_VMA_PGOFF,
+			"vma %u: offset of 0x%llx pages", i, le64(vma->pgoff));
+	if (vma->reserved)
+		problem(findings, BAD_RESERVED, "vma %u: reserved word is 0x%x",
+			i, le32(vma->reserved));
 }
 
 void check_vmas(const struct image *image, struct findings *findings)
@@ -59,7 +65,7 @@ void check_vmas(const struct image *image, struct findings *findings)
 	__u32 i;
 
 	if (sec->data && !sec->nr)
-		problem(findings, "vmas: there are none");
+		problem(findings, BAD_VMAS, "vmas: there are none");
 	for (i = 0; i < sec->nr; i++)
 		check_vma(image, i, findings);
 }
@@ -89,22 +95,13 @@ __u64 entry_target(const struct image *image, __u64 entry)
 	return entry_addr(entry) - image->phys_base;
 }
 
-/* Does it map a data page of this image? */
+/* Does it map a data page of this image, or of a parent? */
 static bool maps_data(const struct image *image, __u64 entry)
 {
 	__u64 offset = entry_target(image, entry);
-	__u64 logical;
-	__u32 extent;
 
-	if (offset >= image->geo->size)
-		return false;
-	extent = image->place[offset >> CXLFORK_EXTENT_SHIFT];
-	if (extent == NOT_OURS)
-		return false;
-	logical = ((__u64)extent << CXLFORK_EXTENT_SHIFT) +
-		  (offset & (CXLFORK_EXTENT_SIZE - 1));
-	return logical >= image->data_off &&
-	       logical - image->data_off < image->nr_pages * PAGE_BYTES;
+	return image_has_page(image, offset) ||
+	       parents_have_page(image, offset);
 }
 
 static bool check_entry(const struct image *image,
@@ -114,17 +111,19 @@ static bool check_entry(const struct image *image,
 	__u64 bits = entry & ~(PTE_PFN | PTE_ACCESSED);
 
 	if (!vma)
-		return problem(findings, "leaf entry for 0x%llx, where nothing is mapped",
+		return problem(findings, BAD_PTE_NOWHERE,
+			       "leaf entry for 0x%llx, where nothing is mapped",
 			       addr);
 	if (!vma_has_pages(le32(vma->flags)))
-		return problem(findings, "leaf entry for 0x%llx, whose mapping keeps no pages",
+		return problem(findings, BAD_PTE_KEEPLESS,
+			       "leaf entry for 0x%llx, whose mapping keeps no pages",
 			       addr);
 	if (bits != wanted_bits(vma))
-		return problem(findings,
+		return problem(findings, BAD_PTE_BITS,
 			       "leaf entry 0x%llx for 0x%llx: its mapping asks for 0x%llx",
 			       entry, addr, wanted_bits(vma));
 	if (!maps_data(image, entry))
-		return problem(findings,
+		return problem(findings, BAD_PTE_TARGET,
 			       "leaf entry 0x%llx for 0x%llx maps no data page of the image",
 			       entry, addr);
 	return true;
@@ -171,7 +170,8 @@ static void check_dirty(const struct image *image, __u64 i,
 	words = (const __le64 *)sec->data + i * (CXLFORK_LEAF_ENTRIES / 64);
 	for (n = 0; n < CXLFORK_LEAF_ENTRIES; n++) {
 		if (le64(words[n / 64]) >> (n % 64) & 1 && !entries[n]) {
-			problem(findings, "leaf %llu: entry %u is dirty and maps nothing",
+			problem(findings, BAD_DIRTY_EMPTY,
+				"leaf %llu: entry %u is dirty and maps nothing",
 				i, n);
 			return;
 		}
@@ -188,7 +188,8 @@ static void check_huge(const struct image *image, __u64 i, const __le64 *entries
 	for (n = 0; n < CXLFORK_LEAF_ENTRIES; n++) {
 		if (entry_target(image, le64(entries[n])) != first + n * PAGE_BYTES ||
 		    first % CXLFORK_EXTENT_SIZE) {
-			problem(findings, "leaf %llu: its pages are not one of 2 MiB", i);
+			problem(findings, BAD_LEAF_HUGE,
+				"leaf %llu: its pages are not one of 2 MiB", i);
 			return;
 		}
 	}
@@ -205,23 +206,27 @@ static void check_leaf(const struct image *image, struct walk *walk, __u64 i,
 
 	if (addr & (LEAF_BYTES - 1) || addr > USER_END ||
 	    (i && addr <= le64(leaf[-1].addr))) {
-		problem(findings, "leaf %llu: address 0x%llx", i, addr);
+		problem(findings, BAD_LEAF_ADDRESS, "leaf %llu: address 0x%llx",
+			i, addr);
 		return;
 	}
 	if (le32(leaf->flags) & ~(CXLFORK_LEAF_WHOLE | CXLFORK_LEAF_HUGE) ||
 	    le32(leaf->flags) == CXLFORK_LEAF_HUGE)
-		problem(findings, "leaf %llu: flags 0x%x", i,
+		problem(findings, BAD_LEAF_FLAGS, "leaf %llu: flags 0x%x", i,
 			le32(leaf->flags));
 	vma = vma_at(image, walk, addr);
 	if (!vma && !vma_below(image, walk, addr + LEAF_BYTES))
-		problem(findings, "leaf %llu: nothing is mapped there", i);
+		problem(findings, BAD_LEAF_NOWHERE,
+			"leaf %llu: nothing is mapped there", i);
 	if (le32(leaf->flags) & CXLFORK_LEAF_WHOLE &&
 	    (!vma || le64(vma->end) - addr < LEAF_BYTES ||
 	     le32(vma->file) != CXLFORK_NO_FILE || !vma_has_pages(le32(vma->flags))))
-		problem(findings, "leaf %llu: no private anonymous mapping covers all of it",
+		problem(findings, BAD_LEAF_WHOLE,
+			"leaf %llu: no private anonymous mapping covers all of it",
 			i);
 	if (!image_leaf(image, i, entries)) {
-		problem(findings, "leaf %llu: can't be read", i);
+		problem(findings, BAD_UNREADABLE, "leaf %llu: can't be read",
+			i);
 		return;
 	}
 	for (n = 0; n < CXLFORK_LEAF_ENTRIES; n++, addr += PAGE_BYTES) {
@@ -234,7 +239,8 @@ static void check_leaf(const struct image *image, struct walk *walk, __u64 i,
 			break;		/* one of a table is enough */
 	}
 	if (n == CXLFORK_LEAF_ENTRIES && nr != le32(leaf->nr_pages))
-		problem(findings, "leaf %llu: maps %u pages, not %u", i, nr,
+		problem(findings, BAD_LEAF_PAGES,
+			"leaf %llu: maps %u pages, not %u", i, nr,
 			le32(leaf->nr_pages));
 	if (le32(leaf->flags) & CXLFORK_LEAF_HUGE)
 		check_huge(image, i, entries, findings);
@@ -249,12 +255,13 @@ void check_leaves(const struct image *image, struct findings *findings)
 	__u64 i;
 
 	if (dirty->data && dirty->nr != image->nr_leaves)
-		problem(findings, "dirty: of %u leaves, not %llu", dirty->nr,
-			image->nr_leaves);
+		problem(findings, BAD_DIRTY, "dirty: of %u leaves, not %llu",
+			dirty->nr, image->nr_leaves);
 	if (!sec->data)
 		return;
 	if (sec->nr != image->nr_leaves) {
-		problem(findings, "leaves: %u, the header says %llu", sec->nr,
+		problem(findings, BAD_LEAVES,
+			"leaves: %u, the header says %llu", sec->nr,
 			image->nr_leaves);
 		return;
 	}

@@ -153,11 +153,12 @@ static struct json_object *task_json(const struct view *view)
 static struct json_object *problems_json(const struct findings *findings)
 {
 	struct json_object *list = json_object_new_array();
+	char line[FINDING_LINE];
 	size_t i;
 
 	for (i = 0; i < findings_listed(findings); i++)
 		json_object_array_add(list, json_object_new_string
-				      (findings->list[i].text));
+				      (finding_line(&findings->list[i], line)));
 	return list;
 }
 

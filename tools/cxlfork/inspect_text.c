@@ -207,7 +207,7 @@ static void print_leaves(const struct view *view)
 
 void print_view(const struct view *view, const struct findings *findings)
 {
-	char text[PRINTABLE_MAX];
+	char line[FINDING_LINE];
 	size_t i;
 
 	print_header(view);
@@ -219,6 +219,5 @@ void print_view(const struct view *view, const struct findings *findings)
 	if (findings->nr)
 		printf("\nDAMAGED, %zu problems:\n", findings->nr);
 	for (i = 0; i < findings_listed(findings); i++)
-		printf("  %s\n", printable(text, findings->list[i].text,
-					   FINDING_TEXT));
+		printf("  %s\n", finding_line(&findings->list[i], line));
 }

@@ -9,6 +9,11 @@
 #include "le.h"
 #include "pool_format.h"
 
+/* Bytes of a directory entry that its head covers. */
+#define ENTRY_COVERED                        \
+	(sizeof(struct cxlfork_ckpt_entry) - \
+	 offsetof(struct cxlfork_ckpt_entry, head))
+
 bool is_text(const __u8 *text, size_t size)
 {
 	size_t i;
@@ -19,35 +24,36 @@ bool is_text(const __u8 *text, size_t size)
 	return i < size;
 }
 
+/* All of a head but its CRC. */
+static bool check_label(struct findings *findings,
+			const struct cxlfork_head *head, __u32 magic,
+			__u32 length)
+{
+	if (le32(head->magic) != magic)
+		return problem(findings, BAD_MAGIC,
+			       "magic is 0x%08x, not 0x%08x", le32(head->magic),
+			       magic);
+	if (le32(head->version) != CXLFORK_FORMAT_VERSION)
+		return problem(findings, BAD_VERSION, "version %u is not known",
+			       le32(head->version));
+	if (le32(head->length) != length)
+		return problem(findings, BAD_LENGTH, "covers %u bytes, not %u",
+			       le32(head->length), length);
+	return true;
+}
+
 bool check_head(struct findings *findings, const void *data,
 		const struct cxlfork_head *head, __u32 magic, __u32 length)
 {
 	__u32 crc;
 
-	if (le32(head->magic) != magic)
-		return problem(findings, "magic is 0x%08x, not 0x%08x",
-			       le32(head->magic), magic);
-	if (le32(head->version) != CXLFORK_FORMAT_VERSION)
-		return problem(findings, "version %u is not known",
-			       le32(head->version));
-	if (le32(head->length) != length)
-		return problem(findings, "covers %u bytes, not %u",
-			       le32(head->length), length);
+	if (!check_label(findings, head, magic, length))
+		return false;
 	crc = crc32c_head(data, head, length);
 	if (le32(head->crc) != crc)
-		return problem(findings, "CRC is 0x%08x, its bytes give 0x%08x",
+		return problem(findings, BAD_CRC,
+			       "CRC is 0x%08x, its bytes give 0x%08x",
 			       le32(head->crc), crc);
-	return true;
-}
-
-static bool all_zero(const void *data, size_t size)
-{
-	const __u8 *at = data;
-	size_t i;
-
-	for (i = 0; i < size; i++)
-		if (at[i])
-			return false;
 	return true;
 }
 
@@ -58,6 +64,30 @@ static bool lies_within(__u64 off, __u64 length, __u64 end)
 	       off <= end && length <= end - off;
 }
 
+__u32 share_extents(const struct geometry *geo)
+{
+	__u64 start = ((__u64)geo->first_extent + 7) & ~7ULL;
+
+	if (start >= geo->nr_extents)
+		return 0;
+	return ((geo->nr_extents - start) / geo->nr_slots) & ~7ULL;
+}
+
+bool share_has(const struct geometry *geo, __u32 slot, __u32 extent)
+{
+	__u64 start = ((__u64)geo->first_extent + 7) & ~7ULL;
+	__u32 share = share_extents(geo);
+
+	start += (__u64)slot * share;
+	return extent >= start && extent < start + share;
+}
+
+bool base_ok(const struct geometry *geo, __u64 base)
+{
+	return !(base & (CXLFORK_EXTENT_SIZE - 1)) && base < PHYS_END &&
+	       geo->size <= PHYS_END - base;
+}
+
 static bool check_numbers(const struct cxlfork_super *super,
 			  const struct geometry *geo, __u64 region_size,
 			  struct findings *findings)
@@ -65,29 +95,45 @@ static bool check_numbers(const struct cxlfork_super *super,
 	size_t before = findings->nr;
 
 	if (le64(super->extent_size) != CXLFORK_EXTENT_SIZE)
-		problem(findings, "extent size %llu",
+		problem(findings, BAD_SUPER_EXTENT_SIZE, "extent size %llu",
 			le64(super->extent_size));
 	if (!geo->size || geo->size & (CXLFORK_EXTENT_SIZE - 1))
-		problem(findings, "size %llu is no multiple of an extent",
-			geo->size);
+		problem(findings, BAD_SUPER_SIZE,
+			"size %llu is no multiple of an extent", geo->size);
 	if (geo->size > region_size)
-		problem(findings, "size %llu is more than the region's %llu",
-			geo->size, region_size);
+		problem(findings, BAD_SUPER_REGION,
+			"size %llu is more than the region's %llu", geo->size,
+			region_size);
 	if (geo->nr_extents != geo->size >> CXLFORK_EXTENT_SHIFT)
-		problem(findings, "%u extents do not make up the size",
-			geo->nr_extents);
+		problem(findings, BAD_SUPER_NR_EXTENTS,
+			"%u extents do not make up the size", geo->nr_extents);
 	if (!geo->first_extent || geo->first_extent >= geo->nr_extents)
-		problem(findings, "first extent %u of %u", geo->first_extent,
+		problem(findings, BAD_SUPER_FIRST_EXTENT,
+			"first extent %u of %u", geo->first_extent,
 			geo->nr_extents);
 	if (!geo->nr_slots || geo->nr_slots > CXLFORK_MAX_SLOTS)
-		problem(findings, "%u host slots", geo->nr_slots);
+		problem(findings, BAD_SUPER_NR_SLOTS, "%u host slots",
+			geo->nr_slots);
 	if (le64(super->slot_size) != CXLFORK_SLOT_SIZE)
-		problem(findings, "slot size %llu", le64(super->slot_size));
+		problem(findings, BAD_SUPER_SLOT_SIZE, "slot size %llu",
+			le64(super->slot_size));
 	if (le32(super->nr_ckpts) != CXLFORK_MAX_CKPTS)
-		problem(findings, "%u directory entries a slot",
-			le32(super->nr_ckpts));
+		problem(findings, BAD_SUPER_NR_CKPTS,
+			"%u directory entries a slot", le32(super->nr_ckpts));
 	if (geo->flags & ~CXLFORK_POOL_COHERENT)
-		problem(findings, "unknown flags 0x%x", geo->flags);
+		problem(findings, BAD_SUPER_FLAGS, "unknown flags 0x%x",
+			geo->flags);
+	if (findings->nr == before && !(geo->flags & CXLFORK_POOL_COHERENT) &&
+	    !share_extents(geo))
+		problem(findings, BAD_SUPER_SHARES,
+			"%u extents for checkpoints, %u hosts",
+			geo->nr_extents - geo->first_extent, geo->nr_slots);
+	if (all_zero(super->uuid, sizeof(super->uuid)))
+		problem(findings, BAD_SUPER_UUID, "uuid of zero");
+	check_reserved(findings, "superblock", super->reserved,
+		       sizeof(super->reserved));
+	check_reserved(findings, "superblock: reserved0", &super->reserved0,
+		       sizeof(super->reserved0));
 	return findings->nr == before;
 }
 
@@ -98,14 +144,15 @@ static bool check_places(const struct geometry *geo, struct findings *findings)
 	__u64 etable = (__u64)geo->nr_extents * sizeof(__le64);
 
 	if (!lies_within(geo->slots_off, slots, meta))
-		return problem(findings, "host slots at 0x%llx",
-			       geo->slots_off);
+		return problem(findings, BAD_SUPER_SLOTS_OFF,
+			       "host slots at 0x%llx", geo->slots_off);
 	if (!lies_within(geo->etable_off, etable, meta))
-		return problem(findings, "extent table at 0x%llx",
-			       geo->etable_off);
+		return problem(findings, BAD_SUPER_ETABLE_OFF,
+			       "extent table at 0x%llx", geo->etable_off);
 	if (geo->slots_off < geo->etable_off + etable &&
 	    geo->etable_off < geo->slots_off + slots)
-		return problem(findings, "slots and extent table overlap");
+		return problem(findings, BAD_SUPER_OVERLAP,
+			       "slots and extent table overlap");
 	return true;
 }
 
@@ -116,17 +163,18 @@ enum super_state super_load(const struct region *region, struct geometry *geo,
 
 	findings_at(findings, "superblock");
 	if (!region_read(region, 0, &super, sizeof(super))) {
-		problem(findings, "can't be read");
+		problem(findings, BAD_UNREADABLE, "can't be read");
 		return SUPER_NONE;
 	}
 	if (le32(super.head.magic) != CXLFORK_MAGIC_SUPER) {
-		problem(findings, all_zero(&super, 16) ?
-			"the region is not formatted" :
-			"the region holds foreign data");
+		problem(findings, BAD_SUPER_FORMAT, "%s",
+			all_zero(&super, 16) ? "the region is not formatted" :
+					       "the region holds foreign data");
 		return SUPER_NONE;
 	}
 	if (le32(super.head.version) != CXLFORK_FORMAT_VERSION) {
-		problem(findings, "format version %u; only %u is known here",
+		problem(findings, BAD_SUPER_VERSION,
+			"format version %u; only %u is known here",
 			le32(super.head.version), CXLFORK_FORMAT_VERSION);
 		return SUPER_VERSION;
 	}
@@ -175,6 +223,24 @@ void ckpt_take(const struct cxlfork_slot *from, __u32 slot, __u32 idx,
 	to->id = CXLFORK_ID(CXLFORK_WORD_GEN(word), slot, idx);
 }
 
+bool ckpt_load(const struct region *region, const struct geometry *geo,
+	       __u64 id, struct ckpt *to)
+{
+	int slot = CXLFORK_ID_SLOT(id);
+	__u32 idx = CXLFORK_ID_IDX(id);
+	__u64 word;
+
+	if (slot < 0 || (__u32)slot >= geo->nr_slots ||
+	    idx >= CXLFORK_MAX_CKPTS ||
+	    !region_read(region, entry_off(geo, slot, idx), &to->entry,
+			 sizeof(to->entry)))
+		return false;
+	word = le64(to->entry.word);
+	to->state = CXLFORK_WORD_STATE(word);
+	to->id = CXLFORK_ID(CXLFORK_WORD_GEN(word), slot, idx);
+	return to->id == id;
+}
+
 static bool is_meant(const struct ckpt *ckpt, __u64 id, const char *name)
 {
 	if (ckpt->state == CXLFORK_CKPT_FREE)
@@ -213,32 +279,66 @@ int ckpt_find(const struct region *region, const struct geometry *geo,
 	return nr;
 }
 
+/* What is there from the beginning. */
+static void check_known(const struct geometry *geo, const struct ckpt *ckpt,
+			struct findings *findings)
+{
+	const struct cxlfork_ckpt_entry *entry = &ckpt->entry;
+	__u64 data = (__u64)geo->first_extent << CXLFORK_EXTENT_SHIFT;
+	__u64 bytes = le64(entry->bytes);
+
+	if (le64(entry->id) != ckpt->id)
+		problem(findings, BAD_ENTRY_ID, "says it is 0x%llx",
+			le64(entry->id));
+	if (!bytes || bytes & (CXLFORK_EXTENT_SIZE - 1) ||
+	    bytes > geo->size - data)
+		problem(findings, BAD_ENTRY_BYTES, "takes %llu bytes", bytes);
+	if (le32(entry->mode) & ~0777U)
+		problem(findings, BAD_ENTRY_MODE, "mode 0%o",
+			le32(entry->mode));
+	if (!is_text(entry->name, sizeof(entry->name)))
+		problem(findings, BAD_ENTRY_NAME, "name is no text");
+	check_reserved(findings, "entry: reserved0", entry->reserved0,
+		       sizeof(entry->reserved0));
+	check_reserved(findings, "entry", entry->reserved,
+		       sizeof(entry->reserved));
+}
+
+bool ckpt_check_known(const struct geometry *geo, const struct ckpt *ckpt,
+		      struct findings *findings)
+{
+	const struct cxlfork_head *head = &ckpt->entry.head;
+	size_t before = findings->nr;
+
+	/*
+	 * It is written again when the rest is known, and a power cut may come
+	 * amidst of that: both times with the same bytes, but for the CRC.
+	 */
+	if (!check_label(findings, head, CXLFORK_MAGIC_CKPT, ENTRY_COVERED))
+		return false;
+	check_known(geo, ckpt, findings);
+	return findings->nr == before;
+}
+
 bool ckpt_check(const struct geometry *geo, const struct ckpt *ckpt,
 		struct findings *findings)
 {
 	const struct cxlfork_ckpt_entry *entry = &ckpt->entry;
 	size_t before = findings->nr;
-	__u64 first = le64(entry->first), bytes = le64(entry->bytes);
-	__u64 data = (__u64)geo->first_extent << CXLFORK_EXTENT_SHIFT;
+	__u64 first = le64(entry->first);
 
 	if (!check_head(findings, &entry->head, &entry->head,
-			CXLFORK_MAGIC_CKPT, sizeof(*entry) -
-			offsetof(struct cxlfork_ckpt_entry, head)))
+			CXLFORK_MAGIC_CKPT, ENTRY_COVERED))
 		return false;
-	if (le64(entry->id) != ckpt->id)
-		problem(findings, "says it is 0x%llx", le64(entry->id));
-	if (first & (CXLFORK_EXTENT_SIZE - 1) || first < data ||
-	    first >= geo->size)
-		problem(findings, "image at 0x%llx", first);
-	if (!bytes || bytes & (CXLFORK_EXTENT_SIZE - 1) ||
-	    bytes > geo->size - data)
-		problem(findings, "takes %llu bytes", bytes);
-	if (le64(entry->pages) > bytes >> 12)
-		problem(findings, "%llu pages are more than its %llu bytes",
-			le64(entry->pages), bytes);
-	if (le32(entry->mode) & ~0777U)
-		problem(findings, "mode 0%o", le32(entry->mode));
-	if (!is_text(entry->name, sizeof(entry->name)))
-		problem(findings, "name is no text");
+	check_known(geo, ckpt, findings);
+	if (first & (CXLFORK_EXTENT_SIZE - 1) || first >= geo->size ||
+	    first >> CXLFORK_EXTENT_SHIFT < geo->first_extent)
+		problem(findings, BAD_ENTRY_FIRST, "image at 0x%llx", first);
+	if (le64(entry->pages) > le64(entry->bytes) >> 12)
+		problem(findings, BAD_ENTRY_PAGES, "%llu pages in %llu bytes",
+			le64(entry->pages), le64(entry->bytes));
+	if (le32(entry->nr_parents) > CXLFORK_MAX_PARENTS)
+		problem(findings, BAD_ENTRY_PARENTS, "%u parents",
+			le32(entry->nr_parents));
 	return findings->nr == before;
 }

@@ -33,6 +33,17 @@ enum super_state {
 enum super_state super_load(const struct region *region, struct geometry *geo,
 			    struct findings *findings);
 
+/*
+ * On a pool that isn't coherent each host claims extents in its own share only:
+ * how many these are, and whether one is in the share of a slot.
+ */
+__u32 share_extents(const struct geometry *geo);
+bool share_has(const struct geometry *geo, __u32 slot, __u32 extent);
+
+/* Can the region start at this physical address? */
+#define PHYS_END	BIT_ULL(52)
+bool base_ok(const struct geometry *geo, __u64 base);
+
 /* Check a head whose structure starts at @data; says what's wrong. */
 bool check_head(struct findings *findings, const void *data,
 		const struct cxlfork_head *head, __u32 magic, __u32 length);
@@ -60,6 +71,9 @@ struct ckpt {
 	struct cxlfork_ckpt_entry	entry;
 };
 
+/* Read the entry that an id is about; false: it is about another one now. */
+bool ckpt_load(const struct region *region, const struct geometry *geo,
+	       __u64 id, struct ckpt *to);
 /* Take an entry out of a slot that was read. */
 void ckpt_take(const struct cxlfork_slot *from, __u32 slot, __u32 idx,
 	       struct ckpt *to);
@@ -69,6 +83,9 @@ void ckpt_take(const struct cxlfork_slot *from, __u32 slot, __u32 idx,
  */
 int ckpt_find(const struct region *region, const struct geometry *geo,
 	      const char *what, struct ckpt *found);
+/* Check what the entry of a checkpoint says that is being written. */
+bool ckpt_check_known(const struct geometry *geo, const struct ckpt *ckpt,
+		      struct findings *findings);
 /* Check what a published entry says. */
 bool ckpt_check(const struct geometry *geo, const struct ckpt *ckpt,
 		struct findings *findings);

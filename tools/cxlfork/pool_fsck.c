@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /* cxlfork pool fsck. */
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "cli.h"
 #include "fsck.h"
 
-/* A pool in use changes while it is read: look again before complaining. */
+/*
+ * A pool in use changes while it is read: what is wrong has to be so at two
+ * looks running.  What a dead host may leave behind, but not a live one, takes
+ * as many looks as a live one needs to give a sign of life.
+ */
 #define LOOKS		3
+#define LOOKS_IN_DOUBT	9
 #define LOOK_AGAIN_NS	300000000L
 
 struct input {
@@ -55,36 +62,45 @@ static enum super_state check(const struct region *region,
 			      struct findings *findings)
 {
 	const struct timespec pause = { 0, LOOK_AGAIN_NS };
+	struct fsck_pulse pulse = { 0 };
+	struct findings before = { 0 };
 	enum super_state state;
-	int look;
+	int look, looks = LOOKS;
 
 	for (look = 1;; look++) {
-		state = fsck_run(region, counts, findings);
-		if (!findings->nr || look == LOOKS)
-			return state;
-		findings_free(findings);
+		state = fsck_run(region, &pulse, counts, findings);
+		if (counts->doubts)
+			looks = LOOKS_IN_DOUBT;
+		if (findings->no_memory || look >= looks ||
+		    (!findings->nr && !counts->doubts))
+			break;
+		findings_free(&before);
+		before = *findings;
+		memset(findings, 0, sizeof(*findings));
 		nanosleep(&pause, NULL);
 	}
+	if (look > 1 && state == SUPER_OK)
+		findings_common(findings, &before);
+	findings_free(&before);
+	return state;
 }
 
 static void print_findings(const struct fsck_counts *counts,
 			   const struct findings *findings)
 {
-	char text[PRINTABLE_MAX];
 	size_t i, listed = findings_listed(findings);
+	char line[FINDING_LINE];
 
-	for (i = 0; i < listed; i++) {
-		const struct finding *finding = &findings->list[i];
-
-		printf("%s: %s\n", finding->place,
-		       printable(text, finding->text, sizeof(finding->text)));
-	}
+	for (i = 0; i < listed; i++)
+		printf("%s: %s\n", findings->list[i].place,
+		       finding_line(&findings->list[i], line));
 	if (findings->nr > listed)
 		printf("... and %zu more\n", findings->nr - listed);
 	printf("%s: %u hosts, %u checkpoints, %u images with %llu leaves and %llu pages, ",
 	       findings->nr ? "problems" : "clean", counts->hosts,
 	       counts->ckpts, counts->images, counts->leaves, counts->pages);
-	printf("%u extents used, %u free\n", counts->extents_used,
+	printf("%u parents, %llu references, %u extents used, %u free\n",
+	       counts->parents, counts->refs, counts->extents_used,
 	       counts->extents_free);
 }
 
@@ -100,8 +116,11 @@ static void print_findings_json(const char *verdict,
 	json_num(object, "found", findings->nr);
 	for (i = 0; i < findings_listed(findings); i++) {
 		item = json_object_new_object();
+		json_str(item, "kind", finding_word(findings->list[i].kind));
 		json_str(item, "place", findings->list[i].place);
 		json_str(item, "text", findings->list[i].text);
+		json_str(item, "expected",
+			 finding_expected(findings->list[i].kind));
 		json_object_array_add(list, item);
 	}
 	json_object_object_add(object, "problems", list);
@@ -110,6 +129,8 @@ static void print_findings_json(const char *verdict,
 	json_num(object, "images", counts->images);
 	json_num(object, "leaves", counts->leaves);
 	json_num(object, "pages", counts->pages);
+	json_num(object, "parents", counts->parents);
+	json_num(object, "references", counts->refs);
 	json_num(object, "extents_used", counts->extents_used);
 	json_num(object, "extents_free", counts->extents_free);
 	print_json(object);
@@ -123,13 +144,17 @@ int cmd_pool_fsck(int argc, char **argv)
 	struct region region;
 	enum super_state state;
 	bool checked;
+	int ret;
 
 	parse("cxlfork pool fsck", &argp, argc, argv, &in);
 	if (open_region(&in.common, in.file, &region))
 		return EXIT_TROUBLE;
 	state = check(&region, &counts, &findings);
-	checked = state == SUPER_OK || state == SUPER_DAMAGED;
-	if (in.common.json)
+	checked = !findings.no_memory &&
+		  (state == SUPER_OK || state == SUPER_DAMAGED);
+	if (findings.no_memory)
+		complain(&in.common, ENOMEM, NULL, "can't be checked");
+	else if (in.common.json)
 		print_findings_json(!checked ? "unchecked" :
 				    findings.nr ? "problems" : "clean",
 				    &counts, &findings);
@@ -139,8 +164,8 @@ int cmd_pool_fsck(int argc, char **argv)
 		complain(&in.common, 0, NULL, "can't be checked: %s: %s",
 			 findings.place,
 			 findings.list ? findings.list[0].text : "");
+	ret = !checked ? EXIT_TROUBLE : findings.nr ? EXIT_NO : 0;
+	findings_free(&findings);
 	region_close(&region);
-	if (!checked)
-		return EXIT_TROUBLE;
-	return findings.nr ? EXIT_NO : 0;
+	return ret;
 }

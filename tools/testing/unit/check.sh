@@ -76,7 +76,7 @@ result $? "library: $(grep -c '^ok' "$tmp/out") checks of report_test"
 
 # --- the format, from a file
 "$OUT/unit/synth_file" "$pool"
-expect 0 '^clean: 2 hosts' 'fsck: a pool that is right' \
+expect 0 '^clean: 3 hosts' 'fsck: a pool that is right' \
 	"$cxlfork" pool fsck --file "$pool"
 json 'fsck --json' "$cxlfork" pool fsck --json --file "$pool"
 expect 0 'heap' 'inspect by name' "$cxlfork" inspect --file "$pool" resize

@@ -3,8 +3,8 @@
  * libFuzzer target: changes to a pool that was right, then all checks.
  *
  * The input is a sequence of changes: where (3 bytes, in the metadata or in
- * the image's first extent), how many bytes (1), the bytes.  CRCs are made
- * right again, as a hostile host would do, unless the first byte is odd.
+ * an image's first extent), how many bytes (1), the bytes.  CRCs are made
+ * right again, as a hostile host would do, unless the first byte says not to.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,16 +13,24 @@
 #include "fuzz.h"
 #include "synth.h"
 
-/* What is worth changing: metadata, and the image up to its leaf tables. */
+/* What is worth changing: metadata, and the images up to their leaf tables. */
 #define META_BYTES	(SYNTH_ETABLE_OFF + SYNTH_EXTENTS * sizeof(__le64))
 #define IMAGE_BYTES	(40960UL)
 
 static __u8 *place(const struct synth *s, __u32 at)
 {
-	at %= META_BYTES + IMAGE_BYTES;
+	at %= META_BYTES + 2 * IMAGE_BYTES;
 	if (at < META_BYTES)
 		return s->mem + at;
-	return (__u8 *)s->image + at - META_BYTES;
+	at -= META_BYTES;
+	if (at < IMAGE_BYTES)
+		return (__u8 *)s->image + at;
+	return (__u8 *)s->child_image + at - IMAGE_BYTES;
+}
+
+static void put_right(void *image, const struct synth *s, const __u8 *right)
+{
+	memcpy(image, right + ((__u8 *)image - s->mem), IMAGE_BYTES + 8);
 }
 
 int fuzz_format(const __u8 *data, size_t size)
@@ -31,6 +39,7 @@ int fuzz_format(const __u8 *data, size_t size)
 	static void *mem, *right;
 	struct region region = { .size = SYNTH_SIZE };
 	struct findings findings = { 0 };
+	struct fsck_pulse pulse = { 0 };
 	struct fsck_counts counts;
 	bool seal;
 
@@ -45,6 +54,7 @@ int fuzz_format(const __u8 *data, size_t size)
 	if (!size)
 		return 0;
 	seal = !(data[0] & 1);
+	pulse.taken = data[0] & 2;	/* all hosts are seen to live */
 	data++;
 	size--;
 	while (size > 4) {
@@ -62,11 +72,11 @@ int fuzz_format(const __u8 *data, size_t size)
 	if (seal)
 		synth_seal(&synth);
 	region.memory = mem;
-	fsck_run(&region, &counts, &findings);
+	fsck_run(&region, &pulse, &counts, &findings);
 	findings_free(&findings);
 	/* put right what can have been changed */
 	memcpy(mem, right, META_BYTES);
-	memcpy(synth.image, (__u8 *)right + ((__u8 *)synth.image - synth.mem),
-	       IMAGE_BYTES + 8);
+	put_right(synth.image, &synth, right);
+	put_right(synth.child_image, &synth, right);
 	return 0;
 }

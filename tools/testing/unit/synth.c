@@ -11,6 +11,8 @@
 #define EXTENT_A	4
 #define EXTENT_B	2
 #define EXTENT_WRITING	3
+#define EXTENT_CHILD	6
+#define EXTENT_FREED	7
 
 #define EXTENTS_OFF	4096
 #define TASK_OFF	8192
@@ -77,29 +79,47 @@ static void build_pool(struct synth *s)
 	super->etable_off = htole64(SYNTH_ETABLE_OFF);
 	super->created = htole64(1700000000);
 
-	for (i = 0; i < SYNTH_SLOTS; i++) {
+	for (i = 0; i < SYNTH_HOSTS; i++) {
 		host = &s->slots[i].host;
 		set_head(&host->head, CXLFORK_MAGIC_SLOT,
 			 offsetof(struct cxlfork_host, claim));
 		memset(host->host_uuid, 0x10 + i, sizeof(host->host_uuid));
 		memcpy(&uuid, host->host_uuid, sizeof(uuid));
-		host->boot_epoch = htole64(1);
-		host->epoch = htole64(1);
+		host->boot_epoch = htole64(i + 1);
+		host->epoch = htole64(i + 1);
 		host->phys_base = htole64(SYNTH_BASE);
-		put_text(host->name, i ? "node1" : "node0");
+		put_text(host->name, "node0");
+		host->name[4] += i;
 		put_text(host->kernel, "6.12.0-cxlfork");
 		host->claim = uuid | htole64(1);
 		host->state = htole64(CXLFORK_HOST_ALIVE);
 		host->heartbeat = htole64(100);
 	}
-	/* node1 has a clone, and writes a checkpoint of its own */
-	s->slots[1].refs[0][SYNTH_IDX] = htole64(CXLFORK_REF(SYNTH_GEN, 0, 1));
-	/* an old word about an earlier generation means nothing */
-	s->slots[0].refs[1][7] = htole64(CXLFORK_REF(5, 1, 0));
 	s->etable[0] = htole64(CXLFORK_EXTENT_META);
 	s->etable[EXTENT_A] = htole64(SYNTH_ID);
 	s->etable[EXTENT_B] = htole64(SYNTH_ID);
 	s->etable[EXTENT_WRITING] = htole64(SYNTH_WRITING_ID);
+	s->etable[EXTENT_CHILD] = htole64(SYNTH_CHILD_ID);
+	s->etable[EXTENT_FREED] = htole64(SYNTH_FREED_ID);
+}
+
+static void build_holds(struct synth *s)
+{
+	struct cxlfork_slot *slots = s->slots;
+
+	slots[1].refs[0][SYNTH_IDX] = htole64(CXLFORK_REF(SYNTH_GEN, 0, 1));
+	slots[1].keeps[0][SYNTH_IDX] = htole64(CXLFORK_KEEP(SYNTH_GEN, 0, 1));
+	slots[1].restored[0][SYNTH_IDX] = htole64(1700000200);
+	slots[0].keeps[1][SYNTH_CHILD_IDX] = htole64(CXLFORK_KEEP(4, 1, 0));
+	/* words about earlier generations mean nothing */
+	slots[1].ckpts[7].word = htole64(CXLFORK_WORD(6, CXLFORK_CKPT_FREE));
+	slots[0].refs[1][7] = htole64(CXLFORK_REF(5, 1, 0));
+	slots[0].keeps[1][7] = htole64(CXLFORK_KEEP(5, 1, 0));
+	/* nor do those of a dead host */
+	slots[0].fences[2] = slots[2].host.epoch;
+	slots[2].refs[0][SYNTH_IDX] = htole64(CXLFORK_REF(SYNTH_GEN, 0, 3));
+	slots[2].refs[0][5] = htole64(CXLFORK_REF(7, 0, 1));
+	slots[2].refs[1][7] = htole64(CXLFORK_REF(4, 0, 1));
 }
 
 /* What is known of a checkpoint from its beginning. */
@@ -125,6 +145,13 @@ static void build_entries(struct synth *s)
 	entry->created = htole64(1700000100);
 	build_known(s->writing, SYNTH_WRITING_ID, CXLFORK_CKPT_WRITING, 1,
 		    "thumbnail");
+	build_known(s->freed, SYNTH_FREED_ID, CXLFORK_CKPT_RETIRING, 2, "old");
+	s->freed->first = htole64(EXTENT_FREED * CXLFORK_EXTENT_SIZE);
+	build_known(s->child, SYNTH_CHILD_ID, CXLFORK_CKPT_LIVE, 1,
+		    "resize-warm");
+	s->child->first = htole64(EXTENT_CHILD * CXLFORK_EXTENT_SIZE);
+	s->child->pages = htole64(1);
+	s->child->nr_parents = htole32(1);
 }
 
 static void add_section(struct synth *s, unsigned int type, __u64 offset,
@@ -313,9 +340,30 @@ static void build_leaves(struct synth *s)
 	s->dirty[3 * 8 + 7] = htole64(1ULL << 30 | 1ULL << 31);
 }
 
+/* As the first one, but that one page of the heap is its own. */
+static void build_child(struct synth *s)
+{
+	const __u64 own = SYNTH_BASE + EXTENT_CHILD * CXLFORK_EXTENT_SIZE +
+			  DATA_OFF;
+	struct cxlfork_section *sec =
+		&s->child_image->sections[CXLFORK_SEC_PARENTS];
+
+	memcpy(s->child_image, s->image, TABLES_OFF + SYNTH_NR_LEAVES * 4096);
+	s->child_image->id = htole64(SYNTH_CHILD_ID);
+	s->child_image->nr_extents = htole32(1);
+	s->child_image->nr_pages = htole64(1);
+	s->child_extents[0] = htole32(EXTENT_CHILD);
+	s->child_extents[1] = 0;
+	s->child_tables[1][1] = htole64(own | P | US | SPECIAL | NX);
+	sec->length = htole64(sizeof(*s->parents));
+	s->parents[0].id = htole64(SYNTH_ID);
+	s->parents[0].first = s->entry->first;
+}
+
 void synth_build(struct synth *s, void *mem)
 {
 	__u8 *first = (__u8 *)mem + EXTENT_A * CXLFORK_EXTENT_SIZE;
+	__u8 *child = (__u8 *)mem + EXTENT_CHILD * CXLFORK_EXTENT_SIZE;
 
 	memset(mem, 0, SYNTH_SIZE);
 	s->mem = mem;
@@ -337,6 +385,12 @@ void synth_build(struct synth *s, void *mem)
 	s->leaves = (void *)(first + LEAVES_OFF);
 	s->dirty = (void *)(first + DIRTY_OFF);
 	s->tables = (void *)(first + TABLES_OFF);
+	s->freed = &s->slots[0].ckpts[CXLFORK_ID_IDX(SYNTH_FREED_ID)];
+	s->child = &s->slots[1].ckpts[SYNTH_CHILD_IDX];
+	s->child_image = (void *)child;
+	s->child_extents = (void *)(child + EXTENTS_OFF);
+	s->child_tables = (void *)(child + TABLES_OFF);
+	s->parents = (void *)(child + PARENTS_OFF);
 
 	build_pool(s);
 	build_entries(s);
@@ -345,6 +399,8 @@ void synth_build(struct synth *s, void *mem)
 	build_vmas(s);
 	build_fds(s);
 	build_leaves(s);
+	build_child(s);
+	build_holds(s);
 	synth_seal(s);
 }
 
@@ -354,15 +410,15 @@ static void seal_entry(struct cxlfork_ckpt_entry *entry)
 	     offsetof(struct cxlfork_ckpt_entry, head));
 }
 
-void synth_seal(struct synth *s)
+static void seal_image(struct cxlfork_image *image)
 {
-	__u8 *first = (__u8 *)s->image;
+	__u8 *first = (__u8 *)image;
 	struct cxlfork_section *sec;
 	size_t nr;
 	int i;
 
 	for (i = 0; i < CXLFORK_NR_SECTIONS; i++) {
-		sec = &s->image->sections[i];
+		sec = &image->sections[i];
 		/* one that was made nonsense is nonsense with any CRC */
 		if (le64toh(sec->offset) < CXLFORK_EXTENT_SIZE &&
 		    le64toh(sec->length) < CXLFORK_EXTENT_SIZE -
@@ -370,14 +426,32 @@ void synth_seal(struct synth *s)
 			sec->crc = htole32(crc32c(first + le64toh(sec->offset),
 						  le64toh(sec->length)));
 	}
-	nr = le32toh(s->image->nr_extents) & 7;
-	s->image->extents_crc = htole32(crc32c(s->extents,
-					       nr * sizeof(__le32)));
-	seal(s->image, &s->image->head, sizeof(*s->image));
+	nr = le32toh(image->nr_extents) & 7;
+	image->extents_crc = htole32(crc32c(first + EXTENTS_OFF,
+					    nr * sizeof(__le32)));
+	seal(image, &image->head, sizeof(*image));
+}
+
+void synth_seal(struct synth *s)
+{
+	int i;
+
+	seal_image(s->image);
+	seal_image(s->child_image);
 	seal_entry(s->entry);
+	seal_entry(s->child);
 	seal_entry(s->writing);
-	for (i = 0; i < SYNTH_SLOTS; i++)
+	seal_entry(s->freed);
+	for (i = 0; i < SYNTH_HOSTS; i++)
 		seal(&s->slots[i].host, &s->slots[i].host.head,
 		     offsetof(struct cxlfork_host, claim));
 	seal(s->super, &s->super->head, sizeof(*s->super));
+}
+
+void synth_childless(struct synth *s)
+{
+	s->child->word = 0;
+	s->etable[EXTENT_CHILD] = 0;
+	s->slots[1].keeps[0][SYNTH_IDX] = 0;
+	s->slots[0].keeps[1][SYNTH_CHILD_IDX] = 0;
 }

@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A small pool, made up in memory: two hosts, one live checkpoint that uses
- * every section, one that is being written.
+ * A small pool, made up in memory:
+ *
+ *   slot 0  node0, which has declared node2 dead.  A live checkpoint that uses
+ *           every section; one that is being freed.  Pins the child.
+ *   slot 1  node1, which has a clone of the live one.  A checkpoint of such a
+ *           clone, which has written one page: a child.  One that is being
+ *           written.
+ *   slot 2  node2, dead.  Its references count no more.
+ *   slot 3  nobody's.
  */
 #ifndef CXLFORK_SYNTH_H
 #define CXLFORK_SYNTH_H
@@ -11,9 +18,10 @@
 #include <linux/cxlfork.h>
 #include <linux/cxlfork_format.h>
 
-#define SYNTH_EXTENTS		6
+#define SYNTH_EXTENTS		8
 #define SYNTH_SIZE		(SYNTH_EXTENTS * CXLFORK_EXTENT_SIZE)
-#define SYNTH_SLOTS		2
+#define SYNTH_SLOTS		4
+#define SYNTH_HOSTS		3	/* the rest is nobody's */
 #define SYNTH_SLOTS_OFF		65536
 #define SYNTH_ETABLE_OFF	(SYNTH_SLOTS_OFF + \
 				 SYNTH_SLOTS * CXLFORK_SLOT_SIZE)
@@ -23,6 +31,9 @@
 #define SYNTH_IDX		3
 #define SYNTH_ID		CXLFORK_ID(SYNTH_GEN, 0, SYNTH_IDX)
 #define SYNTH_WRITING_ID	CXLFORK_ID(1, 1, 0)
+#define SYNTH_CHILD_IDX		9
+#define SYNTH_CHILD_ID		CXLFORK_ID(4, 1, SYNTH_CHILD_IDX)
+#define SYNTH_FREED_ID		CXLFORK_ID(7, 0, 5)
 #define SYNTH_NAME		"resize"
 
 #define SYNTH_NR_LEAVES		4
@@ -49,6 +60,12 @@
  * @dirty:	likewise
  * @extents:	table of its extents
  * @tables:	leaf tables
+ * @child:	of the child: its directory entry
+ * @child_image: header of its image
+ * @child_extents: table of its extents
+ * @child_tables: its leaf tables
+ * @parents:	its parents
+ * @freed:	directory entry of the one that is being freed
  */
 struct synth {
 	__u8				*mem;
@@ -70,6 +87,12 @@ struct synth {
 	__le64				*dirty;
 	__le32				*extents;
 	__le64				(*tables)[CXLFORK_LEAF_ENTRIES];
+	struct cxlfork_ckpt_entry	*child;
+	struct cxlfork_image		*child_image;
+	__le32				*child_extents;
+	__le64				(*child_tables)[CXLFORK_LEAF_ENTRIES];
+	struct cxlfork_parent		*parents;
+	struct cxlfork_ckpt_entry	*freed;
 };
 
 /* Mappings and descriptors, by what they are good for. */
@@ -79,6 +102,8 @@ enum { FD_0, FD_1, FD_2, FD_FILE, FD_DUP, FD_NULL, FD_DEVICE, NR_FDS };
 
 /* @mem has SYNTH_SIZE bytes. */
 void synth_build(struct synth *synth, void *mem);
+/* Without the child. */
+void synth_childless(struct synth *synth);
 /* Make all CRCs right again. */
 void synth_seal(struct synth *synth);
 
