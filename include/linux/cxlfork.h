@@ -343,6 +343,20 @@ struct vm_area_struct *cxlfork_find_vma(const struct cxlfork_vma *v);
 int cxlfork_snapshot_fds(struct cxlfork_snapshot *snap);
 long cxlfork_checkpoint(struct cxlfork_request *req);
 
+/*
+ * kernel/cxlfork: an image that is written (layout.c)
+ */
+
+u64 cxlfork_layout(struct cxlfork_image *image, const u64 *len, u64 table,
+		   u64 nr_leaves, u64 nr_pages, bool huge);
+u64 cxlfork_extents_table(u64 bytes);
+struct cxlfork_ckpt *cxlfork_image_create(struct cxlfork_pool *pool,
+					  const struct cxlfork_ckpt_attr *attr,
+					  struct cxlfork_log *log);
+u64 cxlfork_image_place(const struct cxlfork_ckpt *ckpt, u64 offset);
+void cxlfork_image_write(struct cxlfork_ckpt *ckpt, u64 offset, const void *data, size_t len);
+int cxlfork_image_seal(struct cxlfork_ckpt *ckpt, struct cxlfork_image *image);
+
 /* A private mapping whose resident pages travel. */
 static inline bool cxlfork_vma_has_pages(u32 flags)
 {

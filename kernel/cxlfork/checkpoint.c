@@ -51,27 +51,6 @@ struct cxlfork_writer {
 	u64			*table;
 };
 
-static u64 cxlfork_region_offset(const struct cxlfork_ckpt *ckpt, u64 offset)
-{
-	return ((u64)ckpt->extents[offset >> CXLFORK_EXTENT_SHIFT] << CXLFORK_EXTENT_SHIFT) |
-	       (offset & (CXLFORK_EXTENT_SIZE - 1));
-}
-
-/* Non-temporal: other hosts are to find it in memory, not in our caches. */
-static void cxlfork_write(struct cxlfork_ckpt *ckpt, u64 offset, const void *data, size_t len)
-{
-	while (len) {
-		size_t n = min_t(u64, len, CXLFORK_EXTENT_SIZE -
-					   (offset & (CXLFORK_EXTENT_SIZE - 1)));
-
-		memcpy_flushcache(ckpt->pool->addr + cxlfork_region_offset(ckpt, offset),
-				  data, n);
-		data += n;
-		offset += n;
-		len -= n;
-	}
-}
-
 struct cxlfork_plan {
 	struct cxlfork_writer		*w;
 	struct vm_area_struct		*vma;
@@ -131,36 +110,18 @@ static int cxlfork_plan_leaves(struct cxlfork_writer *w)
 /* Where everything goes; returns the bytes that takes. */
 static u64 cxlfork_plan_layout(struct cxlfork_writer *w)
 {
-	struct cxlfork_image *image = w->image;
-	u64 offset = sizeof(*image), bytes = 0;
-	u32 table = 0, i;
+	u64 len[CXLFORK_NR_SECTIONS], bytes = 0;
+	u32 i;
 
-	for (i = 0; i < CXLFORK_NR_SECTIONS; i++)
-		bytes += ALIGN(w->snap->sec[i].len, 8);
-	bytes += sizeof(*image) + PAGE_SIZE + (w->nr_leaves + w->nr_pages) * PAGE_SIZE;
+	for (i = 0; i < CXLFORK_NR_SECTIONS; i++) {
+		len[i] = w->snap->sec[i].len;
+		bytes += ALIGN(len[i], 8);
+	}
+	bytes += sizeof(*w->image) + PAGE_SIZE + (w->nr_leaves + w->nr_pages) * PAGE_SIZE;
 	if (w->nr_huge)
 		bytes += CXLFORK_EXTENT_SIZE;
-	/* The table of extents takes room itself: generously rounded up. */
-	table = ALIGN((DIV_ROUND_UP(bytes, CXLFORK_EXTENT_SIZE - 4) + 1) * sizeof(__le32), 8);
-
-	image->extents_off = cpu_to_le64(offset);
-	offset += table;
-	for (i = 0; i < CXLFORK_NR_SECTIONS; i++) {
-		struct cxlfork_section *s = &image->sections[i];
-
-		s->offset = cpu_to_le64(offset);
-		s->entry_size = cpu_to_le32(cxlfork_entry_size[i]);
-		offset += ALIGN(w->snap->sec[i].len, 8);
-	}
-	offset = PAGE_ALIGN(offset);
-	image->leaves_off = cpu_to_le64(offset);
-	offset += (u64)w->nr_leaves * PAGE_SIZE;
-	/* Each page of 2 MiB is an extent of its own. */
-	if (w->nr_huge)
-		offset = ALIGN(offset, CXLFORK_EXTENT_SIZE);
-	image->data_off = cpu_to_le64(offset);
-	offset += w->nr_pages * PAGE_SIZE;
-	return offset;
+	return cxlfork_layout(w->image, len, cxlfork_extents_table(bytes), w->nr_leaves,
+			      w->nr_pages, w->nr_huge);
 }
 
 static int cxlfork_reserve(struct cxlfork_writer *w)
@@ -177,29 +138,13 @@ static int cxlfork_reserve(struct cxlfork_writer *w)
 		.pin = req->flags & CXLFORK_PIN,
 	};
 	struct cxlfork_ckpt *ckpt;
-	u64 missing = 0;
 
 	strscpy(attr.name, req->name, sizeof(attr.name));
-	ckpt = req->pool->ops->create(req->pool, &attr, &missing);
-	if (!IS_ERR(ckpt)) {
-		w->ckpt = ckpt;
-		return 0;
-	}
-	if (PTR_ERR(ckpt) == -ENOSPC && missing)
-		cxlfork_report(&req->log, CXLFORK_REASON_NO_SPACE, -1, 0, 0, missing,
-			       "the pool is full: %llu MiB are needed, %llu MiB are missing",
-			       DIV_ROUND_UP(attr.bytes, SZ_1M), DIV_ROUND_UP(missing, SZ_1M));
-	else if (PTR_ERR(ckpt) == -ENOSPC)
-		cxlfork_obstacle(&req->log, CXLFORK_REASON_NO_SPACE,
-				 "this host's directory is full: delete a checkpoint");
-	else if (PTR_ERR(ckpt) == -EDQUOT)
-		cxlfork_report(&req->log, CXLFORK_REASON_QUOTA, -1, 0, 0, missing,
-			       "user %u's checkpoints may take %llu MiB in all: %llu MiB too much; delete some",
-			       attr.uid, attr.quota / SZ_1M, DIV_ROUND_UP(missing, SZ_1M));
-	else if (PTR_ERR(ckpt) == -EEXIST)
-		cxlfork_obstacle(&req->log, CXLFORK_REASON_NAME,
-				 "there is a checkpoint named %s already", req->name);
-	return PTR_ERR(ckpt);
+	ckpt = cxlfork_image_create(req->pool, &attr, &req->log);
+	if (IS_ERR(ckpt))
+		return PTR_ERR(ckpt);
+	w->ckpt = ckpt;
+	return 0;
 }
 
 /* One page: copy it to its place, make its entry. */
@@ -211,9 +156,9 @@ static void cxlfork_write_page(struct cxlfork_writer *w, struct page *page, u64 
 	void *from;
 
 	from = kmap_local_page(page);
-	cxlfork_write(ckpt, offset, from, PAGE_SIZE);
+	cxlfork_image_write(ckpt, offset, from, PAGE_SIZE);
 	kunmap_local(from);
-	offset = cxlfork_region_offset(ckpt, offset);
+	offset = cxlfork_image_place(ckpt, offset);
 	w->table[i] = cxlfork_make_entry(PHYS_PFN(ckpt->pool->base + offset), prot,
 					 !ckpt->pool->coherent ||
 					 test_bit(i, w->chunk->young));
@@ -294,8 +239,8 @@ static int cxlfork_write_leaf(struct cxlfork_writer *w, u32 i, u32 *first, u32 o
 		w->dirty[out][j] = cpu_to_le64(w->chunk->dirty[j]);
 	cxlfork_chunk_release(w->chunk);
 	if (!ret && nr)
-		cxlfork_write(w->ckpt, le64_to_cpu(w->image->leaves_off) + out * PAGE_SIZE,
-			      w->table, PAGE_SIZE);
+		cxlfork_image_write(w->ckpt, le64_to_cpu(w->image->leaves_off) + out * PAGE_SIZE,
+				    w->table, PAGE_SIZE);
 	return ret ?: nr;
 }
 
@@ -324,36 +269,20 @@ static int cxlfork_write_leaves(struct cxlfork_writer *w)
 static int cxlfork_write_state(struct cxlfork_writer *w)
 {
 	struct cxlfork_image *image = w->image;
-	struct cxlfork_ckpt *ckpt = w->ckpt;
-	size_t len = ckpt->nr_extents * sizeof(__le32);
-	__le32 *extents;
 	u32 i;
-
-	extents = kvmalloc(len, GFP_KERNEL);
-	if (!extents)
-		return -ENOMEM;
-	for (i = 0; i < ckpt->nr_extents; i++)
-		extents[i] = cpu_to_le32(ckpt->extents[i]);
-	cxlfork_write(ckpt, le64_to_cpu(image->extents_off), extents, len);
-	image->extents_crc = cpu_to_le32(cxlfork_crc(extents, len));
-	kvfree(extents);
 
 	for (i = 0; i < CXLFORK_NR_SECTIONS; i++) {
 		const struct cxlfork_buf *buf = &w->snap->sec[i];
 
 		image->sections[i].length = cpu_to_le64(buf->len);
 		image->sections[i].crc = cpu_to_le32(cxlfork_crc(buf->data, buf->len));
-		cxlfork_write(ckpt, le64_to_cpu(image->sections[i].offset), buf->data, buf->len);
+		cxlfork_image_write(w->ckpt, le64_to_cpu(image->sections[i].offset),
+				    buf->data, buf->len);
 	}
-	image->id = cpu_to_le64(ckpt->id);
-	image->phys_base = cpu_to_le64(ckpt->pool->base);
-	image->nr_extents = cpu_to_le32(ckpt->nr_extents);
 	image->nr_leaves = cpu_to_le64(w->nr_leaves);
 	image->nr_pages = cpu_to_le64(w->used);
 	cxlfork_arch_identity(image);
-	cxlfork_seal(&image->head, CXLFORK_MAGIC_IMAGE, sizeof(*image));
-	cxlfork_write(ckpt, 0, image, sizeof(*image));
-	return 0;
+	return cxlfork_image_seal(w->ckpt, image);
 }
 
 static int cxlfork_write_image(struct cxlfork_snapshot *snap, u64 *id)
