@@ -244,15 +244,22 @@ void cxlf_entry_retire(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word,
  * @cd: pool
  * @slot: its owner
  * @idx: its entry
+ * @gen: its generation
+ *
+ * Not that of one that is pinned.
  *
  * Context: any; caller holds live or admin, geo is valid.
  * Return: whether it has.
  */
-bool cxlf_entry_expired(struct cxlf_dev *cd, u32 slot, u32 idx)
+bool cxlf_entry_expired(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen)
 {
 	u64 expires = cxlf_load(cd, cxlf_expires_off(cd, slot, idx));
+	u32 pins;
 
-	return expires && ktime_get_real_seconds() >= expires;
+	if (!expires || ktime_get_real_seconds() < expires)
+		return false;
+	cxlf_entry_keeps(cd, slot, idx, gen, &pins);
+	return !pins;
 }
 
 static void cxlf_entry_load(struct cxlf_dev *cd, u32 idx)
@@ -337,7 +344,7 @@ int cxlf_dir_load(struct cxlf_dev *cd)
 bool cxlf_entry_unwanted(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word)
 {
 	u64 gen = CXLFORK_WORD_GEN(word), ref;
-	bool unwanted = cxlf_entry_expired(cd, slot, idx);
+	bool unwanted = cxlf_entry_expired(cd, slot, idx, gen);
 	u32 s, pins;
 
 	for (s = 0; s < cd->geo.nr_slots && !unwanted; s++) {

@@ -361,7 +361,7 @@ void cxlf_entry_free(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen);
 void cxlf_entry_reap(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word, u32 fenced);
 void cxlf_entry_retire(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word,
 		       u32 fenced);
-bool cxlf_entry_expired(struct cxlf_dev *cd, u32 slot, u32 idx);
+bool cxlf_entry_expired(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen);
 bool cxlf_entry_unwanted(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word);
 int cxlf_dir_load(struct cxlf_dev *cd);
 void cxlf_dir_upkeep(struct cxlf_dev *cd);

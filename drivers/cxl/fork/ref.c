@@ -120,7 +120,7 @@ static int cxlf_get_checked(struct cxlf_dev *cd, struct cxlfork_ckpt *ckpt,
 	if (cxlf_load(cd, cxlf_entry_off(cd, slot, idx)) !=
 	    CXLFORK_WORD(gen, CXLFORK_CKPT_LIVE))
 		return -ENOENT;
-	if (cxlf_entry_expired(cd, slot, idx))
+	if (cxlf_entry_expired(cd, slot, idx, gen))
 		return -ETIME;
 	err = cxlf_entry_read(cd, slot, idx, gen, &entry);
 	if (err)

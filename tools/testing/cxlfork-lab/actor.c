@@ -177,6 +177,33 @@ static void remove_it(const char *id)
 		say("removed");
 }
 
+/* change FLAGS TTL ID */
+static void change(const char *arg)
+{
+	struct cxlfork_ckpt_set set = { 0 };
+	char *end;
+
+	set.flags = strtoull(arg, &end, 0);
+	set.ttl = strtoull(end, &end, 0);
+	set.id = strtoull(end, &end, 0);
+	if (ioctl(pool, CXLFORK_IOC_SET, &set))
+		say("refused %d", errno);
+	else
+		say("changed");
+}
+
+static void fence(const char *slot)
+{
+	struct cxlfork_pool_fence args = {
+		.flags = CXLFORK_FENCE_FORCE, .slot = strtoul(slot, NULL, 0),
+	};
+
+	if (ioctl(pool, CXLFORK_IOC_FENCE, &args))
+		say("refused %d %s", errno, args.reason);
+	else
+		say("fenced");
+}
+
 static void stat_line(const char *name)
 {
 	char line[128], key[64];
@@ -236,8 +263,10 @@ static const struct {
 	const char	*name;
 	void		(*obey)(const char *arg);
 } orders[] = {
+	{ "change",		change },
 	{ "checkpoint",		checkpoint_as },
 	{ "exit",		order_exit },
+	{ "fence",		fence },
 	{ "first",		order_first },
 	{ "fork",		order_fork },
 	{ "mapfile",		map_file },

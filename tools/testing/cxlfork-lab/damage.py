@@ -55,7 +55,7 @@ class Image:
     def __init__(self, path, number):
         self.f = open(path, "r+b")
         self.saved = []
-        slots = self.word(80, 8)
+        slots = self.word(72, 8)
         self.entry = slots + ((number >> 8 & 0xFF) - 1) * SLOT + 4096 + (number & 0xFF) * 256
         self.first = self.word(self.entry + 88, 8)
         self.extents = [self.first // EXTENT]

@@ -357,6 +357,15 @@ static void be_nobody(void)
 	prctl(PR_SET_DUMPABLE, 1);
 }
 
+/* What counts is who has opened the pool. */
+static int the_pool;
+
+static void be_nobody_and_open(void)
+{
+	be_nobody();
+	CHECK(dup2(open("/dev/cxlfork", O_RDWR), the_pool) == the_pool);
+}
+
 static int try_as_nobody(struct cxl *cxl, struct victim *v)
 {
 	int status;
@@ -373,12 +382,13 @@ static int try_as_nobody(struct cxl *cxl, struct victim *v)
 CXL_TEST(nobody_may_not)
 {
 	struct cxl *cxl = &self->cxl;
-	struct ghost g = { .before = be_nobody };
+	struct ghost g = { .before = be_nobody_and_open };
 	struct victim v;
 	long id;
 
 	if (getuid())
 		SKIP(return, "not root");
+	the_pool = cxl->pool;
 	start(&v, reads);
 	EXPECT_EQ(EPERM, try_as_nobody(cxl, &v));
 	EXPECT_EQ(cxl->free, cxl_free_extents(cxl));
