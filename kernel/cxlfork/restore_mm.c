@@ -9,6 +9,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/highmem.h>
+#include <linux/khugepaged.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/module.h>
@@ -205,6 +206,7 @@ static int cxlfork_map_vma(struct cxlfork_restore *r, const struct cxlfork_templ
 		return ret;
 	}
 	vm_stat_account(mm, v->vm_flags, pages);
+	khugepaged_enter_vma(vma, vma->vm_flags);
 	return 0;
 }
 
