@@ -12,7 +12,7 @@ help:
 	@echo 'make tools    build library, CLI, ghost and selftests for the guests'
 	@echo 'make demo     two hosts, one CXL memory: fork a Python function remotely'
 	@echo 'make test     every test; last line: N passed, N failed, N skipped'
-	@echo 'make stress [STRESS_SECONDS=600] [STRESS_SEED=N]   random operations in clones, all paths'
+	@echo 'make stress [STRESS_SECONDS=600] [STRESS_SEED=N]   random operations in clones, all paths, the kernel'\''s mm tests'
 	@echo 'make bench-unused   what it costs who does not use it, in instructions'
 	@echo 'make bench-leaf     what clones cost beside forked children'
 	@echo 'make bench    both'
@@ -48,7 +48,7 @@ stress: export STRESS_SECONDS := $(or $(STRESS_SECONDS),600)
 stress: export STRESS_FAIL := $(or $(STRESS_FAIL),1)
 stress: lab-ready
 	@$(Q)/kernel debug
-	@PATHS_ALL=1 $(LAB)/run-tests.sh --kernel debug paths stress
+	@PATHS_ALL=1 STOCK_ALL=1 $(LAB)/run-tests.sh 'debug-*-paths' 'debug-*-stress' 'default-*-stock-mm'
 
 bench-unused: lab-ready
 	@$(Q)/kernel unpatched

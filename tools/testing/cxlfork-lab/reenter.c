@@ -6,9 +6,10 @@
  * it has checkpointed, so that pid, parent and descriptors stay.
  *
  * CXLFORK_REENTER	clone: do that; plain: prepare only, for a comparison
- * CXLFORK_REENTER_CALLS how often to do it again, each time before a fork(),
- *			mremap(), mprotect() or munmap(): then what the program
- *			has filled by then lies in CXL memory, in shared leaves
+ * CXLFORK_REENTER_CALLS how often each process may do it again, each time before
+ *			a fork(), mremap(), mprotect() or munmap(): then what the
+ *			program has filled by then lies in CXL memory, in shared
+ *			leaves; a child has as many left as its parent
  *
  * Linked with -Wl,-z,now: nothing is bound lazily in the clone.
  */
@@ -24,6 +25,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <linux/cxlfork.h>
@@ -42,37 +44,144 @@
 #define ARENA		(6 * MB)
 #define CHUNK		65536UL
 #define NR_CHUNKS	16
-#define MAX_FDS		64
+#define MAX_FDS		64	/* and shared mappings */
 
 static int calls_left;
-static int calls_done;
+static int *done;	/* how often, by all processes of the program */
+static pid_t first;
 static char last_obstacle[160];
 static bool busy;
 
-static void __attribute__((__noreturn__)) give_up(const char *what)
+static void __attribute__((noreturn)) give_up(const char *what)
 {
 	dprintf(2, "# clone: %s: %s\n", what, strerror(errno));
 	_exit(99);
 }
 
 /*
- * All open descriptors are handed over, as what they are; but a file of /proc
- * (mem, pagemap) would go on showing the old memory: not named here, it stands in
- * the way of the checkpoint.
+ * What a checkpoint refuses, and a process that becomes a clone of itself can take
+ * out of its own way: files of /proc/self (mem, pagemap), which would go on showing
+ * the old memory, are opened again in the clone; shared mappings are left out of the
+ * checkpoint, and mapped again.
  */
-static int open_fds(int *fds)
-{
-	char link[32], path[8];
-	int fd, nr = 0;
+struct proc_file {
+	int fd, flags, fd_flags;
+	off_t pos;
+	char path[48];
+};
 
-	for (fd = 3; fd < 1024 && nr < MAX_FDS; fd++) {
+struct shared_map {
+	unsigned long start, len, offset;
+	int prot, fd;
+};
+
+static struct proc_file proc_files[MAX_FDS];
+static struct shared_map shared_maps[MAX_FDS];
+static int nr_proc_files, nr_shared_maps;
+
+/* All others are handed over, as what they are. */
+static int let_go_of_fds(int *fds)
+{
+	struct proc_file *p;
+	char link[32], own[32];
+	int fd, nr = 0;
+	ssize_t n;
+
+	snprintf(own, sizeof(own), "/proc/%d/", getpid());
+	nr_proc_files = 0;
+	for (fd = 3; fd < 1024 && nr < MAX_FDS && nr_proc_files < MAX_FDS; fd++) {
+		p = &proc_files[nr_proc_files];
 		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-		if (readlink(link, path, sizeof(path)) < 0)
+		n = readlink(link, p->path, sizeof(p->path) - 1);
+		if (n < 0)
 			continue;
-		if (strncmp(path, "/proc/", 6))
+		p->path[n] = 0;
+		if (strncmp(p->path, own, strlen(own))) {
 			fds[nr++] = fd;
+			continue;
+		}
+		p->fd = fd;
+		p->flags = fcntl(fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK);
+		p->fd_flags = fcntl(fd, F_GETFD);
+		p->pos = lseek(fd, 0, SEEK_CUR);
+		close(fd);
+		nr_proc_files++;
 	}
 	return nr;
+}
+
+static void open_again(void)
+{
+	struct proc_file *p;
+	int fd;
+
+	for (p = proc_files; p < proc_files + nr_proc_files; p++) {
+		fd = open(p->path, p->flags);
+		if (fd < 0 || (fd != p->fd && dup2(fd, p->fd) < 0))
+			give_up(p->path);
+		if (fd != p->fd)
+			close(fd);
+		fcntl(p->fd, F_SETFD, p->fd_flags);
+		lseek(p->fd, p->pos, SEEK_SET);
+	}
+}
+
+/* Those that can't be opened stay, and the checkpoint is refused. */
+static void let_go_of_shared(void)
+{
+	static char text[65536];	/* nothing is allocated here */
+	unsigned long start, end, offset;
+	struct shared_map *m;
+	char perms[5], path[64];
+	struct stat link;
+	size_t used = 0;
+	char *line;
+	ssize_t n;
+	int fd;
+
+	nr_shared_maps = 0;
+	fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	while (fd >= 0 && (n = read(fd, text + used, sizeof(text) - 1 - used)) > 0)
+		used += n;
+	close(fd);
+	/* A last line that is cut short is none. */
+	while (used && text[used - 1] != '\n')
+		used--;
+	text[used] = 0;
+	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+		if (sscanf(line, "%lx-%lx %4s %lx", &start, &end, perms, &offset) != 4 ||
+		    perms[3] != 's' || nr_shared_maps == MAX_FDS)
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/map_files/%lx-%lx", start, end);
+		m = &shared_maps[nr_shared_maps];
+		/* As the file was opened: that is what the link's mode says. */
+		if (lstat(path, &link))
+			continue;
+		m->fd = open(path, (link.st_mode & 0200 ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+		if (m->fd < 0)
+			continue;
+		m->start = start;
+		m->len = end - start;
+		m->offset = offset;
+		m->prot = (perms[0] == 'r' ? PROT_READ : 0) | (perms[1] == 'w' ? PROT_WRITE : 0) |
+			  (perms[2] == 'x' ? PROT_EXEC : 0);
+		madvise((void *)start, m->len, MADV_DONTFORK);
+		nr_shared_maps++;
+	}
+}
+
+static void map_again(bool cloned)
+{
+	struct shared_map *m;
+
+	for (m = shared_maps; m < shared_maps + nr_shared_maps; m++) {
+		if (!cloned)
+			madvise((void *)m->start, m->len, MADV_DOFORK);
+		else if (mmap((void *)m->start, m->len, m->prot, MAP_SHARED | MAP_FIXED_NOREPLACE,
+			      m->fd, m->offset) == MAP_FAILED)
+			give_up("mmap of what is shared");
+		close(m->fd);
+	}
 }
 
 /*
@@ -90,10 +199,12 @@ static bool reenter(bool loud)
 				     .payload = (uintptr_t)&id, .payload_size = sizeof(id) };
 	struct cxlrestore_args again = { .reports = (uintptr_t)report, .nr_reports = 4,
 					 .fds = (uintptr_t)map };
-	int nr = open_fds(handover), i, pool;
+	int nr, i, pool;
 	__u64 mine;
 	long ret;
 
+	let_go_of_shared();
+	nr = let_go_of_fds(handover);
 	pool = open("/dev/cxlfork", O_RDWR | O_CLOEXEC);
 	if (pool < 0)
 		give_up("/dev/cxlfork");
@@ -109,6 +220,8 @@ static bool reenter(bool loud)
 		/* Text only: nothing is allocated between a program's own calls. */
 		memcpy(last_obstacle, report[0].text, sizeof(last_obstacle));
 		close(pool);
+		open_again();
+		map_again(false);
 		return false;
 	}
 	if (!ret) {
@@ -117,6 +230,8 @@ static bool reenter(bool loud)
 		if (ioctl(pool, CXLFORK_IOC_REMOVE, &mine))
 			give_up("delete");
 		close(pool);
+		open_again();
+		map_again(true);
 		return true;
 	}
 	mine = ret;
@@ -191,10 +306,20 @@ static void __attribute__((constructor)) start(void)
 	if (!mode)
 		return;
 	busy = true;
+	first = getpid();
+	if (!strcmp(mode, "clone") && calls)
+		calls_left = atoi(calls);
 	use_heap();
 	arena = mmap(NULL, ARENA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (arena == MAP_FAILED)
 		give_up("mmap");
+	if (calls_left) {
+		/* Where it takes no place between libraries from the program's. */
+		done = mmap(arena - 4096, sizeof(*done), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		if (done == MAP_FAILED)
+			give_up("mmap");
+	}
 	/* Not one mapping with the program's; and its huge pages are its own. */
 	madvise(arena, ARENA, MADV_DONTDUMP);
 	madvise(arena, ARENA, MADV_NOHUGEPAGE);
@@ -203,26 +328,33 @@ static void __attribute__((constructor)) start(void)
 	if (!strcmp(mode, "clone"))
 		reenter(true);
 	punch(arena);
-	if (!strcmp(mode, "clone") && calls)
-		calls_left = atoi(calls);
 	busy = false;
 }
 
-/* Locks would be lost: a clone has none.  Then the program stays as it is. */
-static bool has_locks(void)
+/*
+ * Locks would be lost, a clone has none; and so would memory that is kept from
+ * children.  Then the program stays as it is.
+ */
+static bool unfit(void)
 {
-	char text[4096], *at;
+	static char text[65536];
+	size_t kept = 0, used;
+	bool found = false;
 	ssize_t n;
-	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	int fd = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
 
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (fd >= 0)
-		close(fd);
-	if (n <= 0)
+	if (fd < 0)
 		return true;
-	text[n] = 0;
-	at = strstr(text, "VmLck:");
-	return !at || strtol(at + 6, NULL, 10);
+	while (!found && (n = read(fd, text + kept, sizeof(text) - 1 - kept)) > 0) {
+		used = kept + n;
+		text[used] = 0;
+		found = strstr(text, " lo ") || strstr(text, " dc ");
+		/* The end again, before what follows: a flag may be cut in two. */
+		kept = used < 4 ? used : 4;
+		memmove(text, text + used - kept, kept);
+	}
+	close(fd);
+	return found;
 }
 
 static void again(void)
@@ -233,35 +365,27 @@ static void again(void)
 		return;
 	busy = true;
 	calls_left--;
-	if (!has_locks() && reenter(false))
-		calls_done++;
+	if (!unfit() && reenter(false))
+		__atomic_add_fetch(done, 1, __ATOMIC_RELAXED);
 	busy = false;
 	errno = error;
 }
 
 static void __attribute__((destructor)) end(void)
 {
-	if (calls_done || last_obstacle[0])
-		dprintf(2, "# again: %d times; last refused: %.160s\n", calls_done,
+	if (done && getpid() == first && (*done || last_obstacle[0]))
+		dprintf(2, "# again: %d times; last refused: %.160s\n", *done,
 			last_obstacle[0] ? last_obstacle : "none");
 }
 
 pid_t fork(void)
 {
 	static pid_t (*real)(void);
-	pid_t pid;
 
 	if (!real)
 		real = dlsym(RTLD_NEXT, "fork");
 	again();
-	pid = real();
-	/* One of both is enough; the child does not say how often. */
-	if (!pid) {
-		calls_left = 0;
-		calls_done = 0;
-		last_obstacle[0] = 0;
-	}
-	return pid;
+	return real();
 }
 
 void *mremap(void *old, size_t old_len, size_t len, int flags, ...)

@@ -284,7 +284,9 @@ paths-table() {
 }
 
 scenario() {
-	SCENARIO_MB=$mb SCENARIO_EVERY=$every timeout $((900 + ${STRESS_SECONDS:-0})) "$here/scenarios/$1" >>"$tap" 2>&1
+	local limit=$((900 + ${STRESS_SECONDS:-0}))
+	[ -z "${STOCK_ALL:-}" ] || limit=$((limit + 3600))
+	SCENARIO_MB=$mb SCENARIO_EVERY=$every timeout "$limit" "$here/scenarios/$1" >>"$tap" 2>&1
 	point $? "$1: came to its end"
 	grep -q '^1\.\.[1-9]' "$tap"
 	point $? "$1: has a plan"
@@ -349,6 +351,8 @@ run_lab() {
 	: >"$tap"
 	[ "$kernel" = default ] || mb=8 every=11
 	[ "$which" != unequal ] || mem=1G,1536M
+	# some of the kernel's mm tests want gigabytes
+	[ "$label" != default-equal ] || [ -z "${STOCK_ALL:-}" ] || mem=3G
 	mkdir -p "$LAB_DIR/share"
 	cp -rp "$work/guest/." "$LAB_DIR/share/"
 	t0=$SECONDS
