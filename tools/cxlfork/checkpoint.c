@@ -2,6 +2,7 @@
 /* cxlfork checkpoint, cxlfork check: of another process. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,7 +16,12 @@ struct input {
 	struct fd_list		handover;
 };
 
-enum { OPTION_KILL = OPTION_KEY };
+enum {
+	OPTION_KILL = OPTION_KEY,
+	OPTION_PIN,
+	OPTION_TTL,
+	OPTION_MODE,
+};
 
 static const struct argp_option checkpoint_options[] = {
 	{ "pid", 'p', "PID", 0, "Process to checkpoint", 0 },
@@ -25,6 +31,13 @@ static const struct argp_option checkpoint_options[] = {
 	{ "handover", 'f', "FD", 0,
 	  "Leave out this descriptor: a restore hands over one in its place (0, 1 and 2 always are such)",
 	  0 },
+	{ "ttl", OPTION_TTL, "TIME", 0,
+	  "Let it expire after this time: seconds, or with m, h, d or w", 0 },
+	{ "mode", OPTION_MODE, "OCTAL", 0,
+	  "What its group and others may: 4 see it, 2 delete and change it (600)",
+	  0 },
+	{ "pin", OPTION_PIN, NULL, 0,
+	  "Pin it: it neither expires nor can it be deleted", 0 },
 	{ 0 },
 };
 
@@ -49,6 +62,18 @@ static void check_name(struct argp_state *state, const char *name)
 				   "a name has printable ASCII characters only, no spaces, no slashes");
 }
 
+/* The owner may in any case. */
+static __u32 parse_mode(struct argp_state *state, const char *text)
+{
+	char *end;
+	unsigned long mode = strtoul(text, &end, 8);
+
+	if (!*text || *end || mode & ~0666UL)
+		argp_error(state, "--mode: `%s' is not an octal number of 4s and 2s, such as 640",
+			   text);
+	return mode & 066;
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct input *in = state->input;
@@ -63,6 +88,15 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPTION_KILL:
 		in->req.flags |= CXLFORK_KILL;
+		return 0;
+	case OPTION_PIN:
+		in->req.flags |= CXLFORK_PIN;
+		return 0;
+	case OPTION_TTL:
+		in->req.ttl = parse_duration(state, "--ttl", arg);
+		return 0;
+	case OPTION_MODE:
+		in->req.mode = parse_mode(state, arg);
 		return 0;
 	case 'f':
 		add_handover(state, &in->handover, arg);

@@ -51,18 +51,28 @@ int cmd_checkpoint(int argc, char **argv);
 int cmd_restore(int argc, char **argv);
 int cmd_ls(int argc, char **argv);
 int cmd_rm(int argc, char **argv);
+int cmd_set(int argc, char **argv);
+int cmd_pin(int argc, char **argv);
+int cmd_unpin(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
 int cmd_pool(int argc, char **argv);
 int cmd_pool_format(int argc, char **argv);
 int cmd_pool_status(int argc, char **argv);
+int cmd_pool_fence(int argc, char **argv);
+int cmd_pool_reclaim(int argc, char **argv);
 int cmd_pool_fsck(int argc, char **argv);
 int cmd_pool_digest(int argc, char **argv);
 
 /* Numbers in options: the whole text, within the bounds; else a usage error. */
 __u64 parse_number(struct argp_state *state, const char *what,
 		   const char *text, __u64 min, __u64 max);
+/* Bytes: a number with K, M, G or T, or without. */
+__u64 parse_size(struct argp_state *state, const char *what, const char *text);
+/* Seconds: a number with s, m, h, d or w, or without; or "never": 0. */
+__u64 parse_duration(struct argp_state *state, const char *what,
+		     const char *text);
 
 /* A growing list of descriptors to hand over. */
 struct fd_list {
@@ -72,6 +82,17 @@ struct fd_list {
 
 void add_handover(struct argp_state *state, struct fd_list *list,
 		  const char *text);
+
+/* The id of the checkpoint that @what, an id or a name, means; 0 or an errno. */
+int find_id(int pool, const char *what, __u64 *id);
+/* Say that nothing could be done with it.  Returns EXIT_NO. */
+int complain_ckpt(const struct common *common, int err, const char *what);
+
+/* Name of the host in @slot: as it calls itself, or #number; @buf is for it. */
+const char *host_name(int pool, unsigned int slot, char *buf);
+/* Names of the hosts whose bits are set, with commas; @buf has HOSTS_MAX. */
+#define HOSTS_MAX	(16 * 72)
+const char *host_names(int pool, __u32 mask, char *buf);
 
 /* Open the pool or say why not; then -1. */
 int open_pool(const struct common *common);
@@ -123,6 +144,9 @@ void json_str(struct json_object *object, const char *key, const char *text);
 void json_flag(struct json_object *object, const char *key, bool value);
 void json_num(struct json_object *object, const char *key, __u64 value);
 void json_hex(struct json_object *object, const char *key, __u64 value);
+/* Names of the hosts whose bits are set. */
+void json_hosts(struct json_object *object, const char *key, int pool,
+		__u32 mask);
 struct json_object *json_reports(const struct cxlfork_reports *reports);
 
 #endif /* CXLFORK_CLI_H */

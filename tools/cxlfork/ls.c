@@ -24,31 +24,20 @@ static const struct argp argp = {
 	children, NULL, NULL,
 };
 
-/* Name of the host in @slot: as it calls itself, or its number. */
-static const char *host_name(int pool, unsigned int slot, char *buf)
-{
-	struct cxlfork_host_info host;
-
-	if (cxlfork_host_info(pool, slot, &host) || !host.name[0]) {
-		snprintf(buf, PRINTABLE_MAX, "#%u", slot);
-		return buf;
-	}
-	return printable(buf, host.name, sizeof(host.name));
-}
-
 static void print_line(int pool, const struct cxlfork_ckpt_info *info)
 {
 	char id[CXLFORK_ID_TEXT_MAX], size[HUMAN_MAX], when[TIME_TEXT_MAX];
-	char host[PRINTABLE_MAX], name[PRINTABLE_MAX];
+	char host[PRINTABLE_MAX], name[PRINTABLE_MAX], expires[TIME_TEXT_MAX];
 
-	printf("%-12s %-20s %-9s %-12s %4u %9s %9llu  %s\n",
+	printf("%-12s %-20s %-9s %-12s %4u %5u %4d %9s %9llu  %-20s  %s\n",
 	       cxlfork_id_text(info->id, id),
 	       info->name[0] ? printable(name, info->name, sizeof(info->name)) :
 			       "-",
 	       cxlfork_ckpt_state_name(info->state),
-	       host_name(pool, info->owner, host), info->refs,
-	       human_size(size, info->bytes), info->pages,
-	       time_text(when, info->created));
+	       host_name(pool, info->owner, host), info->refs, info->keeps,
+	       __builtin_popcount(info->pins), human_size(size, info->bytes),
+	       info->pages, time_text(when, info->created),
+	       info->expires ? time_text(expires, info->expires) : "never");
 }
 
 static struct json_object *ckpt_json(int pool,
@@ -70,6 +59,12 @@ static struct json_object *ckpt_json(int pool,
 	json_num(object, "bytes", info->bytes);
 	json_num(object, "pages", info->pages);
 	json_num(object, "first", info->first);
+	json_num(object, "expires", info->expires);
+	json_num(object, "restored", info->restored);
+	json_num(object, "keeps", info->keeps);
+	json_num(object, "parents", info->nr_parents);
+	json_hosts(object, "held_by", pool, info->held);
+	json_hosts(object, "pinned_by", pool, info->pins);
 	return object;
 }
 
@@ -87,8 +82,9 @@ int cmd_ls(int argc, char **argv)
 	if (common.json)
 		list = json_object_new_array();
 	else
-		printf("%-12s %-20s %-9s %-12s %4s %9s %9s  %s\n", "ID", "NAME",
-		       "STATE", "HOST", "REFS", "SIZE", "PAGES", "CREATED");
+		printf("%-12s %-20s %-9s %-12s %4s %5s %4s %9s %9s  %-20s  %s\n",
+		       "ID", "NAME", "STATE", "HOST", "REFS", "KEEPS", "PINS",
+		       "SIZE", "PAGES", "CREATED", "EXPIRES");
 	while ((ret = cxlfork_next(pool, &info)) > 0) {
 		if (list)
 			json_object_array_add(list, ckpt_json(pool, &info));

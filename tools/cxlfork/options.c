@@ -62,6 +62,43 @@ __u64 parse_number(struct argp_state *state, const char *what,
 	return value;
 }
 
+/* A number with one letter of @units after it, which is worth @worth times. */
+static __u64 parse_unit(struct argp_state *state, const char *what,
+			const char *text, const char *units, const __u64 *worth)
+{
+	const char *unit;
+	__u64 value;
+	char *end;
+
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	unit = *end ? strchr(units, *end) : NULL;
+	if (!isdigit((unsigned char)text[0]) || errno ||
+	    (*end && (!unit || end[1])) ||
+	    (unit && value > ~0ULL / worth[unit - units]))
+		argp_error(state, "%s: `%s' is not a number, perhaps with one of %s",
+			   what, text, units);
+	return unit ? value * worth[unit - units] : value;
+}
+
+__u64 parse_size(struct argp_state *state, const char *what, const char *text)
+{
+	static const __u64 worth[] = { 1ULL << 10, 1ULL << 20, 1ULL << 30,
+				       1ULL << 40 };
+
+	return parse_unit(state, what, text, "KMGT", worth);
+}
+
+__u64 parse_duration(struct argp_state *state, const char *what,
+		     const char *text)
+{
+	static const __u64 worth[] = { 1, 60, 3600, 86400, 604800 };
+
+	if (!strcmp(text, "never"))
+		return 0;
+	return parse_unit(state, what, text, "smhdw", worth);
+}
+
 void add_handover(struct argp_state *state, struct fd_list *list,
 		  const char *text)
 {
@@ -70,6 +107,37 @@ void add_handover(struct argp_state *state, struct fd_list *list,
 			   CXLFORK_HANDOVER_MAX);
 	list->fds[list->nr++] = parse_number(state, "--handover", text, 0,
 					     INT32_MAX);
+}
+
+int find_id(int pool, const char *what, __u64 *id)
+{
+	struct cxlfork_ckpt_info info;
+
+	if (cxlfork_parse_id(what, id))
+		return 0;
+	if (cxlfork_lookup(pool, what, &info))
+		return errno;
+	*id = info.id;
+	return 0;
+}
+
+int complain_ckpt(const struct common *common, int err, const char *what)
+{
+	switch (err) {
+	case ENOENT:
+		return complain(common, 0, NULL, "there is no checkpoint `%s'",
+				what);
+	case EBUSY:
+		return complain(common, 0, NULL,
+				"checkpoint `%s' is pinned (cxlfork unpin, on each host that has pinned it)",
+				what);
+	case EPERM:
+		return complain(common, 0, NULL,
+				"checkpoint `%s' is another user's, whose mode does not allow this",
+				what);
+	default:
+		return complain(common, err, NULL, "%s", what);
+	}
 }
 
 int open_pool(const struct common *common)

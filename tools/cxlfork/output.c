@@ -62,6 +62,46 @@ const char *time_text(char *buf, __u64 seconds)
 	return buf;
 }
 
+const char *host_name(int pool, unsigned int slot, char *buf)
+{
+	struct cxlfork_host_info host;
+
+	if (cxlfork_host_info(pool, slot, &host) || !host.name[0]) {
+		snprintf(buf, PRINTABLE_MAX, "#%u", slot);
+		return buf;
+	}
+	return printable(buf, host.name, sizeof(host.name));
+}
+
+const char *host_names(int pool, __u32 mask, char *buf)
+{
+	char name[PRINTABLE_MAX];
+	size_t len = 0;
+	__u32 slot;
+
+	buf[0] = '\0';
+	for (slot = 0; slot < 16; slot++)
+		if (mask & (1U << slot))
+			len += snprintf(buf + len, HOSTS_MAX - len, "%s%s",
+					len ? ", " : "",
+					host_name(pool, slot, name));
+	return buf;
+}
+
+void json_hosts(struct json_object *object, const char *key, int pool,
+		__u32 mask)
+{
+	struct json_object *list = json_object_new_array();
+	char name[PRINTABLE_MAX];
+	__u32 slot;
+
+	for (slot = 0; slot < 16; slot++)
+		if (mask & (1U << slot))
+			json_object_array_add(list, json_object_new_string
+					      (host_name(pool, slot, name)));
+	json_object_object_add(object, key, list);
+}
+
 void print_json(struct json_object *object)
 {
 	puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY |

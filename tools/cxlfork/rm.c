@@ -46,14 +46,12 @@ static const struct argp argp = {
 
 static int remove_one(int pool, const char *what, const char **outcome)
 {
-	struct cxlfork_ckpt_info info;
 	__u64 id;
+	int err;
 
-	if (!cxlfork_parse_id(what, &id)) {
-		if (cxlfork_lookup(pool, what, &info))
-			return errno;
-		id = info.id;
-	}
+	err = find_id(pool, what, &id);
+	if (err)
+		return err;
 	*outcome = "removed";
 	if (!cxlfork_remove(pool, id))
 		return 0;
@@ -89,11 +87,8 @@ int cmd_rm(int argc, char **argv)
 			if (err)
 				json_str(item, "error", cxlfork_strerror(err));
 			json_object_array_add(list, item);
-		} else if (err == ENOENT) {
-			complain(&in.common, 0, NULL,
-				 "there is no checkpoint `%s'", what);
 		} else if (err) {
-			complain(&in.common, err, NULL, "%s", what);
+			complain_ckpt(&in.common, err, what);
 		} else if (strcmp(outcome, "removed")) {
 			fprintf(stderr, "cxlfork: %s: %s\n", what,
 				cxlfork_strerror(EINPROGRESS));

@@ -71,6 +71,8 @@ class _Request(ctypes.Structure):
         ("payload_size", ctypes.c_uint32),
         ("payload", ctypes.c_void_p),
         ("hooks", ctypes.POINTER(_Hooks)),
+        ("ttl", ctypes.c_uint64),
+        ("mode", ctypes.c_uint32),
     ]
 
 

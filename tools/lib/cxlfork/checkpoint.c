@@ -21,6 +21,8 @@ static int fill_args(struct cxlfork_args *args, int pool,
 	args->flags = req->flags;
 	args->pool_fd = pool;
 	args->pidfd = -1;
+	args->ttl = req->ttl;
+	args->mode = req->mode;
 	if (name_len) {
 		args->name = (uintptr_t)req->name;
 		args->name_len = name_len;
@@ -100,6 +102,8 @@ int cxlfork_check(int pool, const struct cxlfork_request *req,
 	check.flags = CXLFORK_CHECK;
 	check.name = NULL;
 	check.payload = NULL;
+	check.ttl = 0;
+	check.mode = 0;
 	if (fill_args(&args, pool, &check, reports))
 		return -1;
 	ret = cxlfork(&args, sizeof(args));

@@ -57,7 +57,7 @@ struct cxlfork_hooks {
 
 /**
  * struct cxlfork_request - which checkpoint is wanted; all zero is valid
- * @flags:	CXLFORK_KILL or 0
+ * @flags:	CXLFORK_KILL, CXLFORK_PIN
  * @pid:	process to checkpoint; 0: the caller
  * @name:	or NULL
  * @handover:	descriptors that whoever restores has to hand over
@@ -65,6 +65,8 @@ struct cxlfork_hooks {
  * @payload_size: bytes at @payload; out, in a clone: bytes received
  * @payload:	buffer that a clone finds filled, or NULL (only with @pid 0)
  * @hooks:	or NULL (only used with @pid 0)
+ * @ttl:	seconds until it expires; 0: never
+ * @mode:	what its group and others may: see struct cxlfork_args
  */
 struct cxlfork_request {
 	__u64			flags;
@@ -75,6 +77,8 @@ struct cxlfork_request {
 	__u32			payload_size;
 	void				*payload;
 	const struct cxlfork_hooks	*hooks;
+	__u64			ttl;
+	__u32			mode;
 };
 
 /**
@@ -183,8 +187,9 @@ int cxlfork_next(int pool, struct cxlfork_ckpt_info *info);
  * @what: its id (decimal or 0x...) or its name
  * @info: filled in
  *
- * Names are looked for among live checkpoints.  ENOTUNIQ: several hosts have
- * one of that name, only the id tells them apart.
+ * Names are looked for among live checkpoints: the caller's own one, or else
+ * the only one.  ENOTUNIQ: several users have one of that name, only the id
+ * tells them apart.
  */
 int cxlfork_lookup(int pool, const char *what, struct cxlfork_ckpt_info *info);
 
@@ -194,14 +199,100 @@ int cxlfork_lookup(int pool, const char *what, struct cxlfork_ckpt_info *info);
  * @id: which
  *
  * Clones that run go on.  EINPROGRESS: its host is silent and will do it later.
+ * EBUSY: it is pinned.
  */
 int cxlfork_remove(int pool, __u64 id);
+
+/**
+ * cxlfork_pin() - pin a checkpoint, or let go of it
+ * @pool: descriptor from cxlfork_open()
+ * @id: which
+ * @pin: pin it; else the pin of this host ends
+ *
+ * What is pinned neither expires nor can it be deleted.  Each host has a pin of
+ * its own, which a reboot does not end.
+ */
+int cxlfork_pin(int pool, __u64 id, bool pin);
+
+/**
+ * cxlfork_set_ttl() - change when a checkpoint expires
+ * @pool: descriptor from cxlfork_open()
+ * @id: which
+ * @ttl: seconds from now; 0: never
+ *
+ * EREMOTE: only the host that has it in its directory can.
+ */
+int cxlfork_set_ttl(int pool, __u64 id, __u64 ttl);
+
+/* cxlfork_reclaim(): expired ones only, however much that frees. */
+#define CXLFORK_RECLAIM_EXPIRED	0ULL
+/* cxlfork_reclaim(): whatever nobody needs. */
+#define CXLFORK_RECLAIM_ALL	(~0ULL)
+
+/* cxlfork_reclaim(): what has become, or would, of a checkpoint */
+enum cxlfork_reclaimed {
+	CXLFORK_RECLAIM_FREED,		/* its memory is free */
+	CXLFORK_RECLAIM_RETIRED,	/* free once its last clone has ended */
+	CXLFORK_RECLAIM_PENDING,	/* its host is silent and will do it later */
+	CXLFORK_RECLAIM_PINNED,
+	CXLFORK_RECLAIM_IN_USE,		/* clones run */
+	CXLFORK_RECLAIM_PARENT,		/* others use its pages */
+	CXLFORK_RECLAIM_UNFINISHED,	/* being written, or retiring already */
+	CXLFORK_RECLAIM_FAILED,		/* see @err */
+};
+
+/**
+ * struct cxlfork_reclaim - what is to be reclaimed
+ * @need:	bytes that shall be free, or CXLFORK_RECLAIM_*
+ * @dry_run:	delete nothing
+ * @each:	called for each checkpoint that is looked at: those deleted, in
+ *		order, then those that are left; or NULL.  @expired: that is why
+ * @arg:	for @each
+ * @freed:	out: bytes that became free, or would
+ * @free:	out: bytes that are free now, or would be
+ */
+struct cxlfork_reclaim {
+	__u64	need;
+	bool	dry_run;
+	void	(*each)(const struct cxlfork_ckpt_info *info,
+			enum cxlfork_reclaimed what, bool expired, int err,
+			void *arg);
+	void	*arg;
+	__u64	freed;
+	__u64	free;
+};
+
+/**
+ * cxlfork_reclaim() - delete what nobody needs until enough is free
+ * @pool: descriptor from cxlfork_open()
+ * @reclaim: how much
+ *
+ * Checkpoints that have expired go first, then those whose last restore (or
+ * else creation) is longest ago, of those that no clone and no checkpoint uses
+ * and nobody has pinned.  ENOSPC: that was not enough.
+ */
+int cxlfork_reclaim(int pool, struct cxlfork_reclaim *reclaim);
 
 /* The other requests of the control device; see <linux/cxlfork.h>. */
 int cxlfork_pool_info(int pool, struct cxlfork_pool_info *info);
 int cxlfork_host_info(int pool, unsigned int slot,
 		      struct cxlfork_host_info *info);
 int cxlfork_pool_format(int pool, struct cxlfork_pool_format *format);
+int cxlfork_pool_fence(int pool, struct cxlfork_pool_fence *fence);
+
+/* After how many milliseconds a host that is attached counts as silent. */
+#define CXLFORK_SILENT_MS	2500
+
+/**
+ * cxlfork_find_host() - find a host
+ * @pool: descriptor from cxlfork_open()
+ * @what: its slot or its name
+ * @info: filled in
+ *
+ * ENOENT: there is none; ENOTUNIQ: several have this name.
+ */
+int cxlfork_find_host(int pool, const char *what,
+		      struct cxlfork_host_info *info);
 
 /* Take a text for an id; false: it isn't one. */
 bool cxlfork_parse_id(const char *text, __u64 *id);

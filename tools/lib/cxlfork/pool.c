@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "cxlfork.h"
 
@@ -48,6 +49,52 @@ int cxlfork_pool_format(int pool, struct cxlfork_pool_format *format)
 	return ret;
 }
 
+int cxlfork_pool_fence(int pool, struct cxlfork_pool_fence *fence)
+{
+	int ret = ioctl(pool, CXLFORK_IOC_FENCE, fence) ? -1 : 0;
+
+	fence->reason[sizeof(fence->reason) - 1] = '\0';
+	return ret;
+}
+
+/* Is this the number of a slot, and of this one? */
+static bool is_slot(const char *text, unsigned int slot)
+{
+	char number[16];
+
+	snprintf(number, sizeof(number), "%u", slot);
+	return !strcmp(text, number);
+}
+
+int cxlfork_find_host(int pool, const char *what,
+		      struct cxlfork_host_info *info)
+{
+	struct cxlfork_host_info host;
+	struct cxlfork_pool_info all;
+	unsigned int slot, nr = 0;
+
+	if (cxlfork_pool_info(pool, &all))
+		return -1;
+	for (slot = 0; slot < all.nr_slots; slot++) {
+		if (cxlfork_host_info(pool, slot, &host))
+			return -1;
+		if (host.state == CXLFORK_HOST_FREE)
+			continue;
+		if (is_slot(what, slot)) {
+			*info = host;
+			return 0;
+		}
+		if (strcmp(host.name, what))
+			continue;
+		*info = host;
+		nr++;
+	}
+	if (nr == 1)
+		return 0;
+	errno = nr ? ENOTUNIQ : ENOENT;
+	return -1;
+}
+
 int cxlfork_next(int pool, struct cxlfork_ckpt_info *info)
 {
 	__u64 cursor = info->cursor;
@@ -63,7 +110,7 @@ int cxlfork_next(int pool, struct cxlfork_ckpt_info *info)
 int cxlfork_lookup(int pool, const char *what, struct cxlfork_ckpt_info *info)
 {
 	struct cxlfork_ckpt_info next = { 0 };
-	bool found = false;
+	unsigned int own = 0, others = 0;
 	__u64 id = 0;
 	int ret;
 
@@ -79,20 +126,20 @@ int cxlfork_lookup(int pool, const char *what, struct cxlfork_ckpt_info *info)
 		}
 		if (next.state != CXLFORK_CKPT_LIVE || strcmp(next.name, what))
 			continue;
-		if (found && !id) {
-			errno = ENOTUNIQ;
-			return -1;
+		if (next.uid == geteuid()) {
+			*info = next;
+			own++;
+		} else if (!own) {
+			*info = next;
+			others++;
 		}
-		*info = next;
-		found = true;
 	}
 	if (ret < 0)
 		return -1;
-	if (!found) {
-		errno = ENOENT;
-		return -1;
-	}
-	return 0;
+	if (own == 1 || (!own && others == 1))
+		return 0;
+	errno = own || others ? ENOTUNIQ : ENOENT;
+	return -1;
 }
 
 int cxlfork_remove(int pool, __u64 id)
@@ -100,6 +147,24 @@ int cxlfork_remove(int pool, __u64 id)
 	__u64 arg = id;
 
 	return ioctl(pool, CXLFORK_IOC_REMOVE, &arg) ? -1 : 0;
+}
+
+int cxlfork_pin(int pool, __u64 id, bool pin)
+{
+	struct cxlfork_ckpt_set set = {
+		.flags = pin ? CXLFORK_SET_PIN : CXLFORK_SET_UNPIN,
+		.id = id,
+	};
+
+	return ioctl(pool, CXLFORK_IOC_SET, &set) ? -1 : 0;
+}
+
+int cxlfork_set_ttl(int pool, __u64 id, __u64 ttl)
+{
+	struct cxlfork_ckpt_set set = { .flags = CXLFORK_SET_TTL, .id = id,
+					.ttl = ttl };
+
+	return ioctl(pool, CXLFORK_IOC_SET, &set) ? -1 : 0;
 }
 
 bool cxlfork_parse_id(const char *text, __u64 *id)

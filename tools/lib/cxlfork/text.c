@@ -188,7 +188,7 @@ const char *cxlfork_strerror(int err)
 	case EMSGSIZE:
 		return "the payload is larger than the checkpoint's buffer";
 	case ENOTUNIQ:
-		return "several hosts have a checkpoint of this name; give its id (cxlfork ls)";
+		return "several users have one of this name; give its id (cxlfork ls)";
 	case EINPROGRESS:
 		return "its host is silent and will carry it out when it is back";
 	case ESRCH:

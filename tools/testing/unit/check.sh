@@ -130,10 +130,10 @@ expect 1 "more than the region" 'fsck: a file cut off' \
 	"$cxlfork" pool fsck --file "$tmp/damaged"
 
 # --- the commands
-for command in checkpoint restore ls rm inspect check stat; do
+for command in checkpoint restore ls rm set pin unpin inspect check stat; do
 	expect 0 '^Usage' "$command --help" "$cxlfork" $command --help
 done
-for command in format status fsck digest; do
+for command in format status fence reclaim fsck digest; do
 	expect 0 '^Usage' "pool $command --help" "$cxlfork" pool $command --help
 done
 expect 2 'no command' 'a command there is not' "$cxlfork" clone
@@ -154,6 +154,16 @@ expect 2 'there is no pool' 'ls: no pool' "$cxlfork" ls --pool "$tmp/none"
 expect 2 'control device' 'ls: not a pool' "$cxlfork" ls --pool /dev/null
 json 'ls --json: not a pool' "$cxlfork" ls --json --pool /dev/null
 expect 2 'not a number' 'pool format: slots' "$cxlfork" pool format --slots 17
+expect 2 'one of smhdw' 'checkpoint: a time' "$cxlfork" checkpoint 1 --ttl 5x
+expect 2 'one of smhdw' 'checkpoint: a time too long' \
+	"$cxlfork" checkpoint 1 --ttl 99999999999999999999
+expect 2 'octal' 'checkpoint: a mode' "$cxlfork" checkpoint 1 --mode 755
+expect 2 'give --ttl' 'set: what?' "$cxlfork" set x
+expect 2 'one of KMGT' 'pool reclaim: how much?' \
+	"$cxlfork" pool reclaim --need 5Q
+expect 2 'either' 'pool reclaim: one or the other' \
+	"$cxlfork" pool reclaim --need 5 --all
+expect 2 'give its SLOT' 'pool fence: whom?' "$cxlfork" pool fence
 head -c 65537 /dev/zero >"$tmp/big"
 expect 2 'at most 65536' 'restore: too large a payload' \
 	"$cxlfork" restore 1 --payload-file "$tmp/big"
@@ -239,6 +249,93 @@ if command -v python3 >/dev/null; then
 else
 	skip 'Python: a clone' 'no python3'
 fi
+
+# --- with a pool that is played
+pool()		# COMMAND...
+{
+	env LD_PRELOAD="$OUT/unit/fake_pool.so" CXLFORK_POOL=/dev/null "$@"
+}
+
+lacks()		# PATTERN NAME: the last output
+{
+	! grep -q -e "$1" "$tmp/out"
+	result $? "$2"
+}
+
+expect 0 '^0x10201 .* 1  *0  *0 .*1970-01-01T01:56:40Z$' 'ls: expires' \
+	pool "$cxlfork" ls
+expect 0 '^0x10105 .* 0  *0  *2 .*never$' 'ls: pins' pool "$cxlfork" ls
+json 'ls --json' pool "$cxlfork" ls --json
+expect 0 '^  slot  1  silent ' 'status: a silent host' \
+	pool "$cxlfork" pool status
+expect 0 '^  slot  2  fenced .*, slot 0 takes care of it$' \
+	'status: a dead host, and who takes care of it' \
+	pool "$cxlfork" pool status
+expect 0 'busy .*; 2 clones on node1$' 'status: clones' \
+	pool "$cxlfork" pool status
+expect 0 'pinned .*; pinned by node0, node2$' 'status: pins' \
+	pool "$cxlfork" pool status
+expect 0 'kept .*; 1 checkpoints use its pages$' 'status: children' \
+	pool "$cxlfork" pool status
+expect 0 'late .*; expired 1970-01-01T01:56:40Z; nothing holds it$' \
+	'status: expired' pool "$cxlfork" pool status
+json 'status --json' pool "$cxlfork" pool status --json
+expect 0 '"caretaker":0' 'status --json: caretaker' sh -c \
+	"LD_PRELOAD=$OUT/unit/fake_pool.so $cxlfork pool status --json --pool /dev/null | tr -d ' '"
+
+expect 1 'node1 .*: the host in slot 1 is alive' 'fence: refused' \
+	pool "$cxlfork" pool fence node1
+expect 0 'node1 (slot 1) is declared dead' 'fence --force' \
+	pool "$cxlfork" pool fence 1 --force
+expect 1 'there is no host' 'fence: nobody' pool "$cxlfork" pool fence 3
+expect 1 'there is no host' 'fence: no such slot' pool "$cxlfork" pool fence 01
+json 'fence --json' pool "$cxlfork" pool fence --json --force node1
+
+expect 0 '^pinned$' 'pin' pool "$cxlfork" pin old
+expect 0 '^let go$' 'unpin' pool "$cxlfork" unpin 0x10101
+expect 1 'no checkpoint' 'pin: no such' pool "$cxlfork" pin 0x10100 0x5
+expect 0 '^expires in 7200 s$' 'set --ttl' pool "$cxlfork" set old --ttl 2h
+expect 0 '^expires in 0 s$' 'set --ttl never' \
+	pool "$cxlfork" set old --ttl never
+expect 1 'only the host that has it' 'set: on another host' \
+	pool "$cxlfork" set late --ttl 5
+json 'set --json' pool "$cxlfork" pin --json 0x5
+expect 1 'pinned (cxlfork unpin' 'rm: pinned' pool "$cxlfork" rm 0x10105
+expect 1 "another user's" 'rm: not permitted' pool "$cxlfork" rm theirs
+if [ "$(id -u)" -eq 0 ]; then
+	expect 0 '^pinned$' 'a name: my own' pool "$cxlfork" pin web
+else
+	skip 'a name: my own' 'not root, whose the played checkpoints are'
+fi
+
+expect 0 '^2.0 MiB freed, 4.0 MiB free$' 'reclaim: what has expired' \
+	pool "$cxlfork" pool reclaim
+grep -q '^0x10200 .*expired: freed$' "$tmp/out" &&
+	grep -q '^0x10201 .*expired: deleted, and free once' "$tmp/out"
+result $? 'reclaim: freed, and on its way'
+lacks '^0x101' 'reclaim: nothing else'
+expect 0 '^4.0 MiB freed, 6.0 MiB free$' 'reclaim --need' \
+	pool "$cxlfork" pool reclaim --need 6M
+grep -q '^0x10101 .* freed$' "$tmp/out"
+result $? 'reclaim --need: the one not restored for longest'
+lacks '^0x10104\|^0x10100' 'reclaim --need: no more than needed'
+expect 0 '^2.0 MiB freed, 4.0 MiB free$' 'reclaim --need: there is enough' \
+	pool "$cxlfork" pool reclaim --need 2M
+expect 1 '^10 MiB freed, 12 MiB free$' 'reclaim --all' \
+	pool "$cxlfork" pool reclaim --all
+grep -q "^0x10300 .*stays: another user's" "$tmp/out" &&
+	grep -q '^0x10105 .*stays: pinned by node0, node2$' "$tmp/out" &&
+	grep -q '^0x10102 .*stays: 2 clones on node1$' "$tmp/out" &&
+	grep -q '^0x10106 .*stays: writing$' "$tmp/out" &&
+	grep -q '^0x10103 .* freed$' "$tmp/out"
+result $? 'reclaim --all: what stays and why; the parent after its child'
+[ "$(grep -c '^0x10300' "$tmp/out")" -eq 1 ]
+result $? 'reclaim --all: tried once'
+expect 1 '^10 MiB freed, 12 MiB free, not 1.0 GiB$' 'reclaim: not enough' \
+	pool "$cxlfork" pool reclaim --need 1G
+expect 0 '^would be: 8.0 MiB freed, 10 MiB free$' 'reclaim --dry-run' \
+	pool "$cxlfork" pool reclaim --dry-run --need 10M
+json 'reclaim --json' pool "$cxlfork" pool reclaim --json --all
 
 # --- the library
 printf '#include <cxlfork.h>\nint main(void) { return !cxlfork_strerror(1); }\n' \
