@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Tests of the commands and of the library that need no kernel of ours: TAP.
-# OUT: what was built; UNIT: this folder.
+# OUT: what was built; UNIT: this folder; DOC: the documentation.
 
 nr=0
 failed=0
@@ -73,6 +73,18 @@ result $? "format: $(grep -c '^ok' "$tmp/out") checks of fsck_test"
 
 "$OUT/unit/report_test" >"$tmp/out" 2>&1
 result $? "library: $(grep -c '^ok' "$tmp/out") checks of report_test"
+
+if command -v python3 >/dev/null; then
+	python3 -I "$UNIT/abi_check.py" "$DOC/../../include/uapi/linux/cxlfork_format.h" \
+		"$DOC/abi.rst" "$DOC/../../include/uapi/linux/cxlfork.h" >"$tmp/out" 2>&1
+	result $? 'format: as abi.rst has it, field by field'
+	sed 's/^48     8     attached /48     4     attached /' "$DOC/abi.rst" >"$tmp/abi.rst"
+	expect 1 'attached at 48, 8 bytes: not in the document' 'format: abi.rst with another size' \
+		python3 -I "$UNIT/abi_check.py" \
+		"$DOC/../../include/uapi/linux/cxlfork_format.h" "$tmp/abi.rst"
+else
+	skip 'format: as abi.rst has it, field by field' 'no python3'
+fi
 
 # --- the format, from a file
 "$OUT/unit/synth_file" "$pool"
