@@ -226,17 +226,19 @@ on() {
 # selftest_programs PATTERN [PATTERN-NOT [ARGUMENTS]]: those listed, one after the
 # other, in node0; the function ARGUMENTS prints what a program is given.
 selftest_programs() {
-	local t args
+	local t args t0
 	# shellcheck disable=SC2016 # for the guest's shell
 	on node0 sh -c 'mkdir -p /tmp/kselftest && cp -p /share/kselftest/* /tmp/kselftest/'
 	while IFS=: read -r _ t; do
 		echo "# --- $t" >>"$tap"
 		args=$("${3:-true}" "$t")
+		t0=$SECONDS
 		on node0 sh -c "cd /tmp/kselftest && CXLFORK_DIRECT_DIR=/tmp/ext4 exec ./$t $args" </dev/null >"$work/$label.one" 2>&1
 		point $? "$t: exit status"
 		sed "s/^\( *ok \| *not ok \)\(.*\)/\1$t: \2/" "$work/$label.one" >>"$tap"
 		grep -q '^# Totals:' "$work/$label.one"
 		point $? "$t: came to its end"
+		echo "# $t: $((SECONDS - t0)) s" >>"$tap"
 	done < <(grep "$1" "$work/guest/kselftest/kselftest-list.txt" | grep -v "${2:-^\$}")
 }
 
