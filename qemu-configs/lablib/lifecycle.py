@@ -70,16 +70,22 @@ def check_memory(need):
                        f"{free >> 20} MiB are free (--nodes, --mem, --cxl)")
 
 
+def node_size(text):
+    """Memory that a node can have, in bytes."""
+    size = layout.parse_size(text)
+    if size < 256 << 20 or size % (2 << 20):
+        raise LabError("--mem: at least 256M, in steps of 2M")
+    return size
+
+
 def up(lab, args):
     """lab up."""
-    sizes = [layout.parse_size(part) for part in args.mem.split(",")]
+    sizes = [node_size(part) for part in args.mem.split(",")]
     cxl = layout.parse_size(args.cxl)
     if not 1 <= args.nodes <= MAX_NODES:
         raise LabError(f"--nodes {args.nodes}: 1 to {MAX_NODES} are possible")
     if len(sizes) not in (1, args.nodes):
         raise LabError(f"--mem gives {len(sizes)} sizes for {args.nodes} nodes")
-    if min(sizes) < 256 << 20 or any(size % (2 << 20) for size in sizes):
-        raise LabError("--mem: at least 256M, in steps of 2M")
     if cxl < 256 << 20 or cxl % (256 << 20):
         raise LabError("--cxl: a multiple of 256M (a CXL window has that grain)")
     check_qemu(layout.QEMU)
@@ -176,7 +182,8 @@ def start(lab, nodes, timeout):
                               os.path.join(folder, "qemu.log"), pidfile(lab, name))
         waiting[name] = (child, log, seen)
     names = ", ".join(waiting)
-    say(f"lab: booting {names} ({lab.conf['config']} kernel)")
+    configs = {node.get("config", lab.conf["config"]) for node in nodes}
+    say(f"lab: booting {names} ({', '.join(sorted(configs))} kernel)")
     while waiting:
         for name, (child, log, seen) in list(waiting.items()):
             text = b""
@@ -210,15 +217,21 @@ def kill(lab, name):
     os.unlink(pidfile(lab, name))
 
 
-def restart(lab, name, timeout):
+def restart(lab, args):
     """lab start: power on again, with the same CXL memory."""
-    node = lab.node(name)
-    if process.running(pidfile(lab, name)):
-        raise LabError(f"{name} is running already")
+    node = lab.node(args.node)
+    if process.running(pidfile(lab, args.node)):
+        raise LabError(f"{args.node} is running already")
+    if args.kernel:
+        node["kernel"] = layout.kernel_dir(args.kernel)
+        node["config"] = args.kernel
+    if args.mem:
+        node["mem"] = node_size(args.mem)
+    lab.save()
     try:
-        start(lab, [node], timeout)
+        start(lab, [node], args.timeout)
     except BaseException:
-        process.end(pidfile(lab, name))
+        process.end(pidfile(lab, args.node))
         raise
 
 

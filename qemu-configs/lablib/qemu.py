@@ -56,6 +56,7 @@ def command(lab, node):
     """QEMU's arguments; sockets are relative to the node's folder."""
     conf = lab.conf
     index = node["index"]
+    kernel = node.get("kernel", conf["kernel"])
     cxl = layout.show_size(conf["cxl"]["size"])
     image, initrd = conf["image"], conf["initrd"]
     machine = ("q35,cxl=on,usb=off,vmport=off,smbus=off,max-ram-below-4g=1G,"
@@ -64,7 +65,7 @@ def command(lab, node):
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-M", machine, *accelerator(conf.get("icount")),
             "-smp", str(conf["cpus"]), "-m", f"{node['mem'] >> 20}M", "-uuid", node["uuid"],
-            "-kernel", os.path.join(conf["kernel"], "bzImage"), "-initrd", initrd,
+            "-kernel", os.path.join(kernel, "bzImage"), "-initrd", initrd,
             "-append", f"{APPEND} lab.node={index} {conf.get('append', '')}".strip(),
             "-chardev", "file,id=console,path=console,append=on",
             "-serial", "chardev:console",
@@ -81,7 +82,7 @@ def command(lab, node):
             "-device", f"virtio-net-pci,netdev=control,mac=52:54:00:78:00:{index + 1:02x},romfile="]
     args += p9("share", conf["share"], False)
     args += p9("tools", conf["tools"], True)
-    args += p9("modules", modules_dir(conf["kernel"]), True)
+    args += p9("modules", modules_dir(kernel), True)
     args += ["-object", f"memory-backend-file,id=cxl-mem,share=on,size={cxl},"
                         f"mem-path={escape(conf['cxl']['path'])}",
              "-device", "pxb-cxl,bus_nr=12,bus=pcie.0,id=cxl.1",
