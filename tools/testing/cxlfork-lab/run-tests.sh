@@ -20,12 +20,23 @@ lab=$CONFIGS/lab
 cxlfork=$BUILD/tools/opt/cxlfork/bin/cxlfork
 selftests=$REPO/tools/testing/selftests/cxlfork
 
-# KERNEL LAB TEST, in order; one boot for all neighbours of a kernel and a lab.
-# The labs: equal and unequal hosts, and bare ones without a pool.
+# KERNEL LAB TEST, in order. A paragraph is one lab, whose hosts boot once; what
+# takes longest comes first. The hosts are equal; or node1 has another kernel (mixed)
+# or more memory (unequal), and boots again for that; or none has a pool (bare).
 plan="
 host    -       complaints
 host    -       unit
 host    -       kselftest-in-tree
+
+debug   equal   kselftest
+debug   equal   paths
+debug   equal   share-equal
+debug   equal   delete
+debug   equal   damage
+debug   equal   file-changed
+debug   equal   publisher-dies
+debug   equal   stress
+
 default equal   kselftest
 default equal   share-equal
 default equal   delete
@@ -37,19 +48,13 @@ default equal   restore-speed
 default equal   publisher-dies
 default equal   paths
 default equal   stock-mm
-default equal   mixed
 default unequal share-unequal
 default unequal publisher-dies
-default bare    format-refusals
-debug   equal   kselftest
-debug   equal   paths
-debug   equal   share-equal
-debug   equal   delete
-debug   equal   damage
-debug   equal   file-changed
-debug   equal   publisher-dies
-debug   equal   stress
+
 debug   unequal share-unequal
+debug   mixed   mixed
+
+default bare    format-refusals
 "
 
 # What a kernel must not say.
@@ -88,12 +93,14 @@ wanted() { # KERNEL LAB TEST
 	return 1
 }
 
-todo=$(while read -r k l t; do
-	[ -z "$k" ] || ! wanted "$k" "$l" "$t" || echo "$k $l $t"
-done <<<"$plan")
+todo=$(n=-1
+	while read -r k l t; do
+		[ -n "$k" ] || n=$((n + 1))
+		[ -z "$k" ] || ! wanted "$k" "$l" "$t" || echo "$n $k $l $t"
+	done <<<"$plan")
 [ -n "$todo" ] || die "no test is called ${patterns[*]} (--list names them)"
 if [ -n "$list" ]; then
-	tr ' ' '-' <<<"$todo"
+	cut -d ' ' -f 2- <<<"$todo" | tr ' ' '-'
 	exit
 fi
 
@@ -105,14 +112,14 @@ exec 9>"$BUILD/test.lock"
 flock -n 9 || out=$(mktemp -d "$BUILD/test-XXXXXX")
 rm -rf -- "${out:?}.old"
 mv -T -- "$out" "$out.old"
-mkdir "$out"
+mkdir "$out" "$work/guest"
 began=$SECONDS
-jobs=()
+jobs=() # by their process
 
 finish() {
 	local status=$? d j
 	trap '' INT TERM HUP
-	for j in "${jobs[@]}"; do
+	for j in "${!jobs[@]}"; do
 		kill "$j" 2>/dev/null && wait "$j"
 	done
 	for d in "$work"/lab-*/; do
@@ -145,14 +152,40 @@ counts() {
 	     END { printf "%d %d %d\n", p, f, s }' "$@"
 }
 
-told() { # NAME SECONDS: one line about a test that is over
-	local p f s
+# started NAME: a test, which writes to $tap; told is about it
+started() {
+	name=$1
+	tap=$out/$name.tap
+	: >"$tap"
+	t0=$SECONDS
+	cpu0=$(cpu_used)
+}
+
+# cpu_used: seconds of CPU time that the hosts of this lab have had
+cpu_used() {
+	local pid line ticks=0
+	for pid in "${LAB_DIR:-/nowhere}"/node*/pid; do
+		if ! read -r pid _ <"$pid" || ! line=$(<"/proc/$pid/stat"); then
+			continue
+		fi
+		read -r -a line <<<"${line##*) }"
+		ticks=$((ticks + line[11] + line[12]))
+	done 2>/dev/null
+	echo $((ticks / $(getconf CLK_TCK)))
+}
+
+told() { # one line about a test that is over
+	local p f s used took
 	read -r p f s < <(counts "$tap")
+	took="$((SECONDS - t0)) s"
+	# what a host had used that was started again is not known any more
+	used=$(($(cpu_used) - cpu0))
+	[ "$used" -le 0 ] || took+=" ($used s of CPU)"
 	if [ "$f" = 0 ]; then
-		say "$(printf '%4d s  %-34s %4d passed%s, %d s' $((SECONDS - began)) "$1" "$p" \
-			"$([ "$s" = 0 ] || echo ", $s skipped")" "$2")"
+		say "$(printf '%4d s  %-34s %4d passed%s, %s' $((SECONDS - began)) "$name" "$p" \
+			"$([ "$s" = 0 ] || echo ", $s skipped")" "$took")"
 	else
-		say "$(printf '%4d s  %-34s %4d passed, %d FAILED: %s' $((SECONDS - began)) "$1" "$p" "$f" "$tap")"
+		say "$(printf '%4d s  %-34s %4d passed, %d FAILED: %s' $((SECONDS - began)) "$name" "$p" "$f" "$tap")"
 		grep -A3 '^ *not ok .*[^s]$' "$tap" | grep -v '#  RUN' | head -n 24 | sed 's/^/            /' >&2
 	fi
 }
@@ -178,9 +211,9 @@ unit() {
 }
 
 # The directory is one of the kernel's selftests, built by its rules: in what they
-# need of a kernel tree, with our files laid over it.
-kselftest-in-tree() {
-	local clean tree=$work/tree headers=$work/headers programs
+# need of a kernel tree, with our files laid over it. The guests run these.
+selftests_install() {
+	local clean tree=$work/tree headers=$work/headers
 	clean=$("$CONFIGS/kernel-tree" --pristine)
 	mkdir -p "$tree/tools/testing/selftests" "$tree/scripts" "$headers/linux"
 	cp -r "$clean/tools/scripts" "$clean/tools/build" "$tree/tools/"
@@ -188,29 +221,40 @@ kselftest-in-tree() {
 	find "$clean/tools/testing/selftests" -maxdepth 1 -type f \
 		-exec cp -t "$tree/tools/testing/selftests" {} +
 	cp -r "$clean/tools/testing/selftests/kselftest" "$tree/tools/testing/selftests/"
-	"$CONFIGS/kernel-tree" --staged "$tree" >"$work/kselftest.log" 2>&1
-	point $? 'our files are laid over the kernel tree' "$(tail -n 5 "$work/kselftest.log")"
+	"$CONFIGS/kernel-tree" --staged "$tree" || return
 	# what "make headers" makes, of the files that matter
 	cp "$tree"/include/uapi/linux/cxlfork*.h "$headers/linux"
 	cp "$clean"/include/uapi/linux/{fs,userfaultfd}.h "$headers/linux"
-	make -C "$tree/tools/testing/selftests" -s TARGETS=cxlfork OUTPUT="$work/kselftest" \
-		KHDR_INCLUDES="-isystem $headers" INSTALL_PATH="$work/installed" install \
-		>"$work/kselftest.log" 2>&1
-	point $? 'make -C tools/testing/selftests TARGETS=cxlfork install' "$(tail -n 5 "$work/kselftest.log")"
-	! grep -q 'warning:' "$work/kselftest.log"
-	point $? 'without a warning' "$(grep 'warning:' "$work/kselftest.log")"
+	make -C "$tree/tools/testing/selftests" -s -j2 TARGETS=cxlfork OUTPUT="$work/kselftest" \
+		KHDR_INCLUDES="-isystem $headers" INSTALL_PATH="$work/installed" install || return
+	cp -rp "$work/installed/cxlfork" "$work/guest/kselftest" &&
+		cp -p "$work/installed/kselftest-list.txt" "$work/guest/kselftest"
+}
+
+kselftest-in-tree() {
+	local clean programs
+	[ -e "$work/selftests.log" ] || selftests_install >"$work/selftests.log" 2>&1
+	[ -e "$work/guest/kselftest/kselftest-list.txt" ]
+	point $? 'make -C tools/testing/selftests TARGETS=cxlfork install' "$(tail -n 5 "$work/selftests.log")"
+	! grep -q 'warning:' "$work/selftests.log"
+	point $? 'without a warning' "$(grep 'warning:' "$work/selftests.log")"
 	programs=("$selftests"/*_test.c)
 	[ "$(grep -c '^cxlfork:' "$work/installed/kselftest-list.txt")" = $((${#programs[@]} - 1)) ]
 	point $? 'all programs are in its list' "$(cat "$work/installed/kselftest-list.txt" 2>&1)"
+	clean=$("$CONFIGS/kernel-tree" --pristine)
+	make -s -C "$selftests" KSELFTEST="$clean/tools/testing/selftests" OUTPUT="$work/outside" \
+		"$work/outside/name_test" "$work/outside/kselftest-list.txt" >"$work/outside.log" 2>&1 &&
+		cmp "$work/outside/kselftest-list.txt" "$work/installed/kselftest-list.txt" >>"$work/outside.log"
+	point $? 'make -C tools/testing/selftests/cxlfork, the same programs' "$(tail -n 5 "$work/outside.log")"
 }
 
-# What goes into the guests: built once.
+# What goes into the guests.
 programs() {
-	local tree
-	tree=$("$CONFIGS/kernel-tree" --pristine)
-	make -s -C "$selftests" KSELFTEST="$tree/tools/testing/selftests" OUTPUT="$work/guest/kselftest" &&
-		gcc -std=gnu11 -O2 -D_GNU_SOURCE -I"$REPO/include/uapi" "$here/actor.c" \
-			-o "$work/guest/actor" &&
+	selftests_install >"$work/selftests.log" 2>&1 || {
+		tail -n 20 "$work/selftests.log"
+		return 1
+	}
+	gcc -std=gnu11 -O2 -D_GNU_SOURCE -I"$REPO/include/uapi" "$here/actor.c" -o "$work/guest/actor" &&
 		"$here/stock-mm-build" "$work/guest/stock-mm" &&
 		PATH=$PATH:/sbin:/usr/sbin mke2fs -q -t ext4 -O ^has_journal "$work/guest/ext4" 24M
 }
@@ -326,7 +370,8 @@ after() { # TEST: what holds after each
 	point $? "$1: cxlfork pool fsck" "$said"
 }
 
-memory_leaks() { # on the debug kernel: objects that nobody points to
+# On the debug kernel, after its tests: objects that nobody points to.
+kmemleak() {
 	local node
 	local -A scan=()
 	for node in node0 node1; do
@@ -341,110 +386,138 @@ memory_leaks() { # on the debug kernel: objects that nobody points to
 		wait "${scan[$node]}" && [ ! -s "$work/$label.leaks.$node" ]
 		point $? "kmemleak: nothing on $node" "$(head -n 60 "$work/$label.leaks.$node")"
 	done
+	consoles kmemleak
 }
 
-# run_lab KERNEL LAB TEST...
-run_lab() {
-	local kernel=$1 which=$2 label=$1-$2 t t0 mb=16 every=1 free backing mem=1G append=
-	declare -A seen=()
-	shift 2
-	export LAB_DIR=$work/lab-$label
-	tap=$out/$label.tap
-	: >"$tap"
-	[ "$kernel" = default ] || mb=8 every=11
-	[ "$which" != unequal ] || mem=1G,1536M
+# boot LAB: two hosts
+boot() {
+	local mem=1G append=numa=fake=2 # two NUMA nodes in each, for what moves pages
+	[ "$1" != unequal ] || mem=1G,1536M
 	# some of the kernel's mm tests want gigabytes
 	[ "$label" != default-equal ] || [ -z "${STOCK_ALL:-}" ] || mem=3G
+	[ "$1" != bare ] || append=
+	"$lab" up --nodes 2 --mem "$mem" --cxl 1G --kernel "$kernel" --append "$append" || return
+	[ "$1" != mixed ] || boot_again mixed || return
+	[ "$1" = bare ] || "$here/setup-pool" node0 node1
+}
+
+# boot_again LAB: node1 becomes another one
+boot_again() {
+	local other=$kernel mem=1G
+	case $1-$kernel in
+	unequal-*) mem=1536M ;;
+	mixed-debug) other=default ;;
+	mixed-default) other=debug ;;
+	esac
+	"$lab" kill node1
+	"$lab" start --kernel "$other" --mem "$mem" node1
+}
+
+# test_in_lab TEST
+test_in_lab() {
+	started "$label-$1"
+	case $1 in
+	kselftest | paths | kmemleak) "$1" ;;
+	*) scenario "$1" ;;
+	esac
+	case $which-$1 in
+	*-kmemleak) ;;
+	bare-*) consoles "$1" ;;
+	*) after "$1" ;;
+	esac
+	told
+}
+
+# run_lab N: the Nth paragraph of the plan
+run_lab() {
+	local kernel which label t up='' mb=16 every=1 free backing
+	declare -A seen=()
+	trap - EXIT INT TERM HUP
+	kernel=$(in_plan "$1" 2 | head -n 1)
+	export LAB_DIR=$work/lab-$1
 	mkdir -p "$LAB_DIR/share"
-	cp -rp "$work/guest/." "$LAB_DIR/share/"
-	t0=$SECONDS
-	# two NUMA nodes in each host, for what moves pages between them
-	[ "$which" != equal ] || append=numa=fake=2
-	"$lab" up --nodes 2 --mem "$mem" --cxl 1G --kernel "$kernel" --append "$append" >"$work/$label.up" 2>&1 &&
-		{ [ "$which" = bare ] || "$here/setup-pool" node0 node1 >>"$work/$label.up" 2>&1; }
-	point $? "$label: two hosts and a pool" "$(cat "$work/$label.up")"
-	if grep -q '^not ok' "$tap"; then
-		told "$label" $((SECONDS - t0))
-		"$lab" down >/dev/null 2>&1
-		return
-	fi
-	backing=$("$lab" status --json | python3 -I -c 'import json, sys; print(json.load(sys.stdin)["cxl"]["path"])')
-	free=$([ "$which" = bare ] || free_now)
-	consoles "$label: boot"
-	told "$label" $((SECONDS - t0))
-	for t; do
-		t0=$SECONDS
-		tap=$out/$label-$t.tap
-		: >"$tap"
-		if [ "$t" = kselftest ] || [ "$t" = paths ]; then
-			"$t"
+	[ "$kernel" = default ] || mb=8 every=11
+	for which in $(in_plan "$1" 3 | uniq); do
+		label=$kernel-$which
+		started "$label"
+		if [ -z "$up" ]; then
+			boot "$which"
 		else
-			scenario "$t"
-		fi
-		if [ "$which" = bare ]; then
-			consoles "$t"
-		else
-			after "$t"
-		fi
-		told "$label-$t" $((SECONDS - t0))
+			boot_again "$which" && "$here/setup-pool" --keep node1
+		fi >"$work/$label.up" 2>&1
+		point $? "$label: two hosts" "$(cat "$work/$label.up")"
+		consoles "$label: boot"
+		told
+		! grep -q '^not ok' "$tap" || break
+		while [ ! -e "$work/built" ] && kill -0 "$builder" 2>/dev/null; do
+			sleep 0.2
+		done
+		[ -n "$up" ] || cp -rp "$work/guest/." "$LAB_DIR/share/"
+		up=1
+		backing=$("$lab" status --json | python3 -I -c 'import json, sys; print(json.load(sys.stdin)["cxl"]["path"])')
+		free=$([ "$which" = bare ] || free_now)
+		for t in $(in_plan "$1" 4 "$which"); do
+			test_in_lab "$t"
+		done
+		[ "$label" != debug-equal ] || test_in_lab kmemleak
 	done
-	if [ "$label" = debug-equal ]; then
-		t0=$SECONDS
-		tap=$out/$label-kmemleak.tap
-		: >"$tap"
-		memory_leaks
-		consoles kmemleak
-		told "$label-kmemleak" $((SECONDS - t0))
-	fi
 	"$lab" down >/dev/null 2>&1
 }
 
-# run_kernel KERNEL: lab by lab, in the order of the plan
-run_kernel() {
-	local which tests
+# What is done on this machine: first what the labs wait for.
+on_host() {
+	local t
 	trap - EXIT INT TERM HUP
-	for which in $(awk -v k="$1" '$1 == k { print $2 }' <<<"$todo" | uniq); do
-		mapfile -t tests < <(awk -v k="$1" -v l="$which" '$1 == k && $2 == l { print $3 }' <<<"$todo")
-		run_lab "$1" "$which" "${tests[@]}"
+	if [ -n "$(in_plan '[^0]' 4)" ]; then
+		started programs
+		programs >"$work/programs.log" 2>&1
+		point $? 'the programs of the guests are built' "$(tail -n 20 "$work/programs.log")"
+		told
+		: >"$work/built"
+	fi
+	for t in $(in_plan 0 4); do
+		started "host-$t"
+		"$t"
+		told
 	done
 }
 
-mapfile -t here_tests < <(awk '$1 == "host" { print $3 }' <<<"$todo")
-for t in "${here_tests[@]}"; do
-	t0=$SECONDS
-	tap=$out/host-$t.tap
-	: >"$tap"
-	"$t"
-	told "host-$t" $((SECONDS - t0))
+# in_plan N FIELD [LAB]: of what is to do in the Nth paragraph, or of one lab there
+in_plan() {
+	awk -v n="$1" -v f="$2" -v lab="${3:-}" '$1 ~ "^" n "$" && (!lab || $3 == lab) { print $f }' <<<"$todo"
+}
+
+# one_is_over PID...: wait for one of them
+one_is_over() {
+	local over
+	wait -n -p over "$@"
+	unset "jobs[$over]"
+}
+
+on_host &
+builder=$!
+jobs[builder]=1
+[ -z "$serial" ] || one_is_over "$builder"
+# Two labs at a time: each waits a good deal.
+for n in $(awk '$1 { print $1 }' <<<"$todo" | uniq); do
+	mapfile -t labs < <(printf '%s\n' "${!jobs[@]}" | grep -v -x "$builder")
+	[ ${#labs[@]} -lt "${serial:-2}" ] || one_is_over "${labs[@]}"
+	run_lab "$n" &
+	jobs[$!]=1
 done
-if grep -q -v '^host' <<<"$todo"; then
-	tap=$out/programs.tap
-	programs >"$work/programs.log" 2>&1
-	point $? 'the programs of the guests are built' "$(tail -n 20 "$work/programs.log")"
-	told programs 0
-	# the two kernels side by side: each waits a good deal
-	for k in default debug; do
-		grep -q "^$k " <<<"$todo" || continue
-		run_kernel "$k" &
-		jobs+=($!)
-		[ -z "$serial" ] || wait "$!"
-	done
-	for j in "${jobs[@]}"; do
-		wait "$j"
-	done
-	jobs=()
-fi
+while [ ${#jobs[@]} -gt 0 ]; do
+	one_is_over "${!jobs[@]}"
+done
 
 if [ -e "$out/debug-equal-paths.tap" ] && [ -e "$out/default-equal-paths.tap" ]; then
-	tap=$out/paths-table.tap
-	: >"$tap"
+	started paths-table
 	paths-table
-	told paths-table 0
+	told
 fi
 
 # A test that left no result is one that failed.
 lost=0
-while read -r k l t; do
+while read -r _ k l t; do
 	name=$k-$l-$t
 	[ "$k" != host ] || name=$k-$t
 	grep -q -E '^ *(not )?ok ' "$out/$name.tap" 2>/dev/null || {
