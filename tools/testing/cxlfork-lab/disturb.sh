@@ -5,7 +5,8 @@
 # Runs in a node (the stress scenario): everything in the kernel that works on the
 # memory of processes by itself is made to work a lot.
 # start     zram swap; khugepaged, KSM and NUMA balancing hardly pause; the
-#           cgroups stress/wide and stress/tight (which meets the OOM killer)
+#           cgroups stress/wide and stress/tight (which meets the OOM killer);
+#           a file system on a block device, for O_DIRECT
 # run       reclaim, aging, compaction, dropped caches, readers of /proc; all the time
 # stop      as it was before
 # counters  what must come back: name and KiB or number
@@ -15,6 +16,7 @@ huge=/sys/kernel/mm/transparent_hugepage
 ksm=/sys/kernel/mm/ksm
 zram=/sys/block/zram0
 saved=/run/disturb
+direct=/tmp/stress-direct
 
 # put FILE VALUE: where the kernel has it
 put() {
@@ -53,8 +55,12 @@ start() {
 	mkdir $cgroup || return 1
 	echo +memory >$cgroup/cgroup.subtree_control
 	mkdir $cgroup/wide $cgroup/tight || return 1
-	echo 14M >$cgroup/tight/memory.max
-	echo 4M >$cgroup/tight/memory.swap.max
+	# 4 MiB are the clone's file; some can be swapped, not all
+	echo 12M >$cgroup/tight/memory.max
+	echo 1M >$cgroup/tight/memory.swap.max
+	# not sparse: its blocks are nobody's who writes there
+	mkdir -p $direct && cp --sparse=never /share/ext4 $direct.img &&
+		mount -o loop $direct.img $direct
 }
 
 figures() { # of some clones
@@ -109,9 +115,11 @@ stop() {
 		echo "$value" >"$file"
 	done <$saved
 	rm $saved
+	umount $direct && rm $direct.img
 }
 
 counters() {
+	sync
 	put /proc/sys/vm/drop_caches 3
 	awk '/^(nr_anon_pages|nr_page_table_pages|nr_mlock|nr_swapcached|nr_anon_transparent_hugepages) / { print }' \
 		/proc/vmstat

@@ -13,6 +13,7 @@
  *		one clone
  *
  * CXLFORK_FAIL=1: with fault injection set up, allocations of every other clone fail.
+ * CXLFORK_STRAY=1: something is wrong in each clone, which has to be found.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +49,7 @@ static size_t file_size;
 static const char *cgroup;
 static long pool, id;
 static struct {
-	long ended, killed, oom, refused_restores, failed, ops, refused;
+	long ended, killed, oom, not_started, failed, ops, refused, direct;
 } total;
 
 static double now(void)
@@ -91,12 +92,19 @@ static void load_file(const char *master)
 	fclose(f);
 }
 
+static void say_result(void)
+{
+	if (write(1, &st.result, sizeof(st.result)) != sizeof(st.result))
+		_exit(3);
+}
+
 static void __attribute__((noreturn)) be_clone(void)
 {
 	set_cloned();
+	/* A result of nothing: the ghost has become a clone. */
+	say_result();
 	stress_run(&order);
-	if (write(1, &st.result, sizeof(st.result)) != sizeof(st.result))
-		_exit(3);
+	say_result();
 	_exit(0);
 }
 
@@ -175,7 +183,7 @@ static void start(struct slot *s, double end)
 		exit(1);
 	}
 	s->killed = false;
-	s->kill_at = rnd(4) ? 0 : now() + rnd(8000) / 1000.0;
+	s->kill_at = (s->order.flags & ORDER_STRAY) || rnd(4) ? 0 : now() + rnd(8000) / 1000.0;
 	s->order.seconds = end > now() ? end - now() + 1 : 1;
 	fflush(stdout);
 	s->pid = fork();
@@ -192,22 +200,25 @@ static void start(struct slot *s, double end)
 static void ended(struct slot *s, int status)
 {
 	struct stress_result result;
+	bool was_clone = false;
 
-	if (read(s->result, &result, sizeof(result)) == sizeof(result)) {
+	while (read(s->result, &result, sizeof(result)) == sizeof(result)) {
+		was_clone = true;
 		total.ops += result.done;
 		total.refused += result.refused;
+		total.direct += result.direct;
 	}
 	close(s->result);
 	s->pid = 0;
 	if (WIFEXITED(status) && !WEXITSTATUS(status)) {
 		total.ended++;
 	} else if (WIFEXITED(status) && WEXITSTATUS(status) == 4) {
-		total.refused_restores++;
+		total.not_started++;
 	} else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && s->killed) {
 		total.killed++;
 	} else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL &&
 		   (s->order.flags & ORDER_TIGHT)) {
-		total.oom++;
+		*(was_clone ? &total.oom : &total.not_started) += 1;
 	} else {
 		total.failed++;
 		printf("# FAILED: clone %llu (flags %u): status %#x\n",
@@ -227,16 +238,17 @@ static struct slot *slot_of(pid_t pid, int nr)
 
 static void progress(double began)
 {
-	printf("# %3.0f s: %ld clones ended well, %ld killed, %ld out of memory, %ld not started, ",
-	       now() - began, total.ended, total.killed, total.oom, total.refused_restores);
-	printf("%ld operations, %ld calls without memory; %ld failed\n", total.ops,
-	       total.refused, total.failed);
+	printf("# %3.0f s: %ld clones ended well, %ld killed, %ld OOM-killed, %ld not started, ",
+	       now() - began, total.ended, total.killed, total.oom, total.not_started);
+	printf("%ld operations, %ld with O_DIRECT, %ld calls without memory; %ld failed\n",
+	       total.ops, total.direct, total.refused, total.failed);
 	fflush(stdout);
 }
 
 static int clones(uint64_t seed, double seconds, int nr)
 {
 	unsigned int fail = getenv("CXLFORK_FAIL") ? ORDER_FAIL : 0;
+	unsigned int stray = getenv("CXLFORK_STRAY") ? ORDER_STRAY : 0;
 	double began = now(), end = began + seconds, said = began;
 	int i, status, alive = 0;
 	pid_t pid;
@@ -250,8 +262,8 @@ static int clones(uint64_t seed, double seconds, int nr)
 			if (slots[i].pid)
 				continue;
 			slots[i].order.seed = seed++;
-			slots[i].order.ops = 20 + rnd(120);
-			slots[i].order.flags = ORDER_OWN_FILE | (seed & 1 ? fail : 0) |
+			slots[i].order.ops = 20 + rnd(cgroup && !i ? 30 : 120);
+			slots[i].order.flags = ORDER_OWN_FILE | (seed & 1 ? fail : 0) | stray |
 					       (cgroup && !i ? ORDER_TIGHT : 0);
 			start(&slots[i], end);
 		}

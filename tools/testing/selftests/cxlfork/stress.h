@@ -48,12 +48,14 @@ struct page_model {
 	uint8_t		flags;
 };
 
-/* A process that may lose children to the OOM killer. */
+/* A process that may meet the OOM killer, or lose children to it; and that tries to. */
 #define ORDER_TIGHT	0x1
 /* Allocations of this process are to fail: fault injection is set up. */
 #define ORDER_FAIL	0x2
 /* The file is this process's own: it may change it. */
 #define ORDER_OWN_FILE	0x4
+/* In the end a word changes that the model knows nothing of: this has to be seen. */
+#define ORDER_STRAY	0x8
 
 /**
  * struct stress_order - what a process is to do: the payload of a clone
@@ -73,6 +75,7 @@ struct stress_order {
 struct stress_result {
 	uint32_t	done;		/* operations */
 	uint32_t	refused;	/* system calls without memory, then repeated */
+	uint32_t	direct;		/* O_DIRECT, written and read */
 };
 
 struct stress_past {

@@ -267,6 +267,7 @@ static void op_direct(unsigned long at, unsigned long n)
 	if (pread(fd, at_page(to), n * PAGE, 0) != (ssize_t)(n * PAGE))
 		die("O_DIRECT read", to);
 	close(fd);
+	st.result.direct++;
 	for (i = 0; i < n; i++) {
 		memcpy(st.page[to + i].value, st.page[at + i].value,
 		       sizeof(st.page[0].value));

@@ -21,6 +21,7 @@
 
 #define MAX_CHILDREN	2
 #define MAX_DEPTH	2
+#define GOLDEN		0x9e3779b97f4a7c15ULL
 
 struct stress st;
 
@@ -166,13 +167,13 @@ void reap(bool wait)
 	}
 }
 
-static void run_ops(uint32_t nr, time_t end);
+static void run_ops(uint64_t seed, uint32_t nr, time_t end);
 
 /* A child that does operations as well, while its parent goes on. */
 static void go_on(unsigned long at, unsigned long n)
 {
 	uint32_t nr = 1 + rnd(20);
-	uint64_t seed = rnd_value();
+	uint64_t seed = rnd_value() * GOLDEN;
 	int i = 0;
 
 	if (st.children == MAX_CHILDREN || st.depth == MAX_DEPTH)
@@ -185,9 +186,8 @@ static void go_on(unsigned long at, unsigned long n)
 		return;
 	}
 	memset(child, 0, sizeof(child));
-	st.rng = seed;
 	check_range(at, n, true);
-	run_ops(nr, 0);
+	run_ops(seed, nr, 0);
 	check_all();
 	_exit(0);
 }
@@ -226,16 +226,29 @@ static time_t now(void)
 	return t.tv_sec;
 }
 
-static void run_ops(uint32_t nr, time_t end)
+static void seed_rng(uint64_t seed)
+{
+	int i;
+
+	st.rng = (seed ?: 1) * GOLDEN;
+	for (i = 0; i < 8; i++)
+		rnd(2);
+}
+
+static void run_ops(uint64_t seed, uint32_t nr, time_t end)
 {
 	uint32_t i, all;
 
 	pick(~0U, &all);
 	for (i = 0; i < nr && (!end || now() < end); i++) {
-		unsigned long at = rnd(AREA_PAGES), n = 1 + rnd(rnd(4) ? 40 : 1200);
 		const struct stress_op *op;
+		unsigned long at, n;
 		uint32_t sum;
 
+		/* What chance did to the one before does not change this one. */
+		seed_rng(seed + i);
+		at = rnd(AREA_PAGES);
+		n = 1 + rnd(rnd(4) ? 40 : 1200);
 		if (!rnd(3))
 			at &= ~(LEAF_PAGES - 1);
 		if (!rnd(5))
@@ -257,20 +270,43 @@ static void run_ops(uint32_t nr, time_t end)
 	reap(true);
 }
 
+/* A word of some page, as nobody should write it. */
+static void stray_write(void)
+{
+	unsigned long page;
+
+	seed_rng(~st.order.seed);
+	do
+		page = rnd(AREA_PAGES);
+	while (!run_of(page, 1, W_READ | W_WRITE | W_SURE));
+	*(volatile uint32_t *)(at_page(page) + 4 * (2 + rnd(PAGE / 8))) ^= 0x80000000;
+}
+
+/* More than there is memory for in a tight cgroup. */
+static void write_everywhere(void)
+{
+	unsigned long page;
+
+	st.op = "write everywhere";
+	seed_rng(~st.order.seed);
+	for (page = 0; page < AREA_PAGES; page++)
+		if (run_of(page, 1, W_READ | W_WRITE))
+			store(page, MIDDLE, rnd_value());
+}
+
 void stress_run(const struct stress_order *order)
 {
-	int i;
-
 	st.order = *order;
 	st.result = (struct stress_result){ 0 };
 	st.nr_past = 0;
-	st.rng = order->seed * 0x9e3779b97f4a7c15ULL + 1;
-	for (i = 0; i < 8; i++)
-		rnd(2);
 	st.op = "at first";
 	check_range(0, AREA_PAGES, false);
-	run_ops(order->ops, order->seconds ? now() + order->seconds : 0);
+	run_ops(order->seed * GOLDEN, order->ops, order->seconds ? now() + order->seconds : 0);
+	if (order->flags & ORDER_TIGHT)
+		write_everywhere();
 	st.op = "at last";
+	if (order->flags & ORDER_STRAY)
+		stray_write();
 	check_all();
 }
 

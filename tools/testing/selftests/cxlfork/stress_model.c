@@ -76,6 +76,8 @@ void die(const char *what, unsigned long page)
 		p->value[REST], p->other);
 	fprintf(stderr, "file page %d, protection %u, flags %x\n", p->file - 1, p->prot,
 		p->flags);
+	fprintf(stderr, "#   stress replay ID MASTER %llu %u %u\n",
+		(unsigned long long)st.order.seed, st.nr_past, st.order.flags);
 	show_mapping(page);
 	i = st.nr_past > NR_PAST ? st.nr_past - NR_PAST : 0;
 	for (; i < st.nr_past; i++) {
