@@ -2,23 +2,25 @@
 # SPDX-License-Identifier: GPL-2.0
 """Damages a checkpoint in the file behind the CXL memory, as a bad host might.
 
-usage: damage.py BACKING ID list            a line for each: NAME ERRNO REASON
-       damage.py BACKING ID do NAME SAVE    writes; what was there goes to SAVE
-       damage.py BACKING ID undo SAVE       puts it back
+usage: damage.py BACKING ID list     a line for each: NAME ERRNO REASON
+       damage.py BACKING ID serve    does what the lines of the input say: the NAME of
+                                     one, or "undo"; says "done" each time
 
 ERRNO and REASON (enum cxlfork_reason) are what a restore must say; 0: anything
 but success. "raw" damages leave the checksums wrong, "forged" ones make them right.
 """
 
-import json
 import struct
 import sys
+import time
 
 EUCLEAN, ENOEXEC, EPROTO, ESTALE, EMFILE = 117, 8, 93, 116, 24
 IMAGE, VERSION, KERNEL, CPU, CHANGED, LIMIT = 33, 34, 35, 36, 37, 41
 EXTENT = 2 << 20
 PAGE = 4096
 SLOT = 98304
+SLOT_REFS = 36864
+REF_COUNT = (1 << 23) - 1
 
 TABLE = []
 for n in range(256):
@@ -53,10 +55,14 @@ class Image:
     """The checkpoint's parts in the backing file; writes are remembered."""
 
     def __init__(self, path, number):
-        self.f = open(path, "r+b")
+        self.f = open(path, "r+b", buffering=0)  # others write there, too
         self.saved = []
         slots = self.word(72, 8)
         self.entry = slots + ((number >> 8 & 0xFF) - 1) * SLOT + 4096 + (number & 0xFF) * 256
+        # what each host holds of it
+        self.refs = [slots + SLOT * host + SLOT_REFS +
+                     ((number >> 8 & 0xFF) - 1) * 1024 + (number & 0xFF) * 8
+                     for host in range(16)]
         self.first = self.word(self.entry + 88, 8)
         self.extents = [self.first // EXTENT]
         self.extents = [self.get(32, 4, base=self.get(40, 8) + 4 * i)
@@ -77,10 +83,20 @@ class Image:
 
     def put(self, at, data):
         """At a place of the file."""
-        self.saved.append((at, self.read(at, len(data)).hex()))
+        self.saved.append((at, self.read(at, len(data))))
         self.f.seek(at)
         self.f.write(data)
-        self.f.flush()
+
+    def undo(self):
+        """All that was written since the last time; the next restore looks anew."""
+        for _ in range(1000):
+            if not any(self.word(at, 8) & REF_COUNT for at in self.refs):
+                break
+            time.sleep(0.005)
+        for at, data in reversed(self.saved):
+            self.f.seek(at)
+            self.f.write(data)
+        self.saved = []
 
     def write(self, logical, value, length):
         self.put(self.at(logical), (value & (1 << 8 * length) - 1).to_bytes(length, "little"))
@@ -334,8 +350,22 @@ def mappings(d):
 BASE = 0
 
 
+def serve(path, number, damages):
+    """One at a time; at the end all is as it was."""
+    global BASE  # pylint: disable=global-statement
+    image = Image(path, number)
+    BASE = image.get(24, 8)
+    try:
+        while line := sys.stdin.readline():
+            image.undo()
+            if line != "undo\n":
+                damages[line.rstrip("\n")][2](image)
+            print("done", flush=True)
+    finally:
+        image.undo()
+
+
 def main():
-    global BASE
     if len(sys.argv) < 4:
         sys.exit(__doc__)
     path, number, command = sys.argv[1], int(sys.argv[2], 0), sys.argv[3]
@@ -345,17 +375,8 @@ def main():
     if command == "list":
         for name, (errno, reason, _) in damages.items():
             print(name, errno, reason)
-    elif command == "do":
-        image = Image(path, number)
-        BASE = image.get(24, 8)
-        damages[sys.argv[4]][2](image)
-        with open(sys.argv[5], "w", encoding="ascii") as f:
-            json.dump(image.saved, f)
-    elif command == "undo":
-        with open(sys.argv[4], encoding="ascii") as f, open(path, "r+b") as memory:
-            for at, data in reversed(json.load(f)):
-                memory.seek(at)
-                memory.write(bytes.fromhex(data))
+    elif command == "serve":
+        serve(path, number, damages)
     else:
         sys.exit(__doc__)
 
