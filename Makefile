@@ -13,6 +13,7 @@ help:
 	@echo 'make demo     two hosts, one CXL memory: fork a Python function remotely'
 	@echo 'make test     every test; last line: N passed, N failed, N skipped'
 	@echo 'make stress [STRESS_SECONDS=600] [STRESS_SEED=N]   random operations in clones, all paths, the kernel'\''s mm tests'
+	@echo 'make fuzz [FUZZ_RUNS=1000000] [FUZZ_SEED=N]   hostile pools and images, on this machine'
 	@echo 'make bench-unused   what it costs who does not use it, in instructions'
 	@echo 'make bench-leaf     what clones cost beside forked children'
 	@echo 'make bench    both'
@@ -46,9 +47,15 @@ test: lab-ready
 
 stress: export STRESS_SECONDS := $(or $(STRESS_SECONDS),600)
 stress: export STRESS_FAIL := $(or $(STRESS_FAIL),1)
+stress: export FUZZ_RUNS := $(or $(FUZZ_RUNS),200000)
 stress: lab-ready
 	@$(Q)/kernel debug
-	@PATHS_ALL=1 STOCK_ALL=1 $(LAB)/run-tests.sh 'debug-*-paths' 'debug-*-stress' 'default-*-stock-mm'
+	@PATHS_ALL=1 STOCK_ALL=1 $(LAB)/run-tests.sh 'debug-*-paths' 'debug-*-stress' 'default-*-stock-mm' 'host-*-fuzz'
+
+fuzz: export FUZZ_RUNS := $(or $(FUZZ_RUNS),1000000)
+fuzz: export FUZZ_CORPUS := $(or $(FUZZ_CORPUS),$(CURDIR)/build/fuzz/corpus)
+fuzz: setup
+	@$(LAB)/run-tests.sh --kernel host fuzz
 
 bench-unused: lab-ready
 	@$(Q)/kernel unpatched
@@ -68,5 +75,5 @@ check: setup
 clean:
 	@$(Q)/clean
 
-.PHONY: help setup kernel image tools lab-ready demo test stress bench bench-unused bench-leaf series check clean
+.PHONY: help setup kernel image tools lab-ready demo test stress fuzz bench bench-unused bench-leaf series check clean
 .NOTPARALLEL:

@@ -26,6 +26,7 @@ selftests=$REPO/tools/testing/selftests/cxlfork
 plan="
 host    -       complaints
 host    -       unit
+host    -       fuzz
 host    -       kselftest-in-tree
 
 debug   equal   kselftest
@@ -208,6 +209,12 @@ complaints() {
 unit() {
 	make -C "$REPO/tools" check >>"$tap" 2>&1
 	point $? 'make -C tools check'
+}
+
+# The kernel's parsers of what lies in CXL memory, as a process of this machine.
+fuzz() {
+	"$REPO/tools/testing/fuzz/run" O="$BUILD/fuzz" >>"$tap" 2>&1
+	point $? 'tools/testing/fuzz/run'
 }
 
 # The directory is one of the kernel's selftests, built by its rules: in what they
