@@ -21,10 +21,11 @@ from collections import namedtuple
 
 __all__ = [
     "CheckpointInfo", "Error", "Report", "Result", "check", "checkpoint",
-    "list", "lookup", "remove", "restore", "spawn",
+    "list", "lookup", "pin", "remove", "restore", "set_ttl", "spawn", "unpin",
 ]
 
 KILL = 1 << 1
+PIN = 1 << 2
 
 NAME_MAX = 64
 PAYLOAD_MAX = 65536
@@ -159,6 +160,10 @@ _lookup = _declare("cxlfork_lookup", ctypes.c_int, ctypes.c_int,
                    ctypes.c_char_p, _p(_CkptInfo))
 _remove = _declare("cxlfork_remove", ctypes.c_int, ctypes.c_int,
                    ctypes.c_uint64)
+_pin = _declare("cxlfork_pin", ctypes.c_int, ctypes.c_int, ctypes.c_uint64,
+                ctypes.c_bool)
+_set_ttl = _declare("cxlfork_set_ttl", ctypes.c_int, ctypes.c_int,
+                    ctypes.c_uint64, ctypes.c_uint64)
 _count = _declare("cxlfork_reports_count", ctypes.c_uint, _p(_Reports))
 _line = _declare("cxlfork_report_line", ctypes.c_size_t, _p(_Report),
                  ctypes.c_char_p, ctypes.c_size_t)
@@ -244,10 +249,12 @@ def _numbers(fds):
     return [fd if isinstance(fd, int) else fd.fileno() for fd in fds]
 
 
-def _request(name, handover, pid, flags):
+def _request(name, handover, pid, kill=False, pin=False, ttl=0, mode=0):
     fds = _numbers(handover)
     request = _Request()
-    request.flags = flags
+    request.flags = (KILL if kill else 0) | (PIN if pin else 0)
+    request.ttl = ttl
+    request.mode = mode & 0o66
     request.pid = pid or 0
     request.name = os.fsencode(name) if name else None
     request.handover = (ctypes.c_int32 * len(fds))(*fds)
@@ -274,13 +281,15 @@ def _reseed():
 
 
 def checkpoint(name=None, handover=(), payload_size=4096, *, kill=False,
-               pool=None):
+               ttl=0, mode=0o600, pin=False, pool=None):
     """Checkpoint this process.
 
     handover: descriptors (numbers or objects with fileno()) that are left out;
     whoever restores hands over one of its own in place of each.
     payload_size: room for what a restorer passes; 0: nothing can be passed.
     kill: end this process once the checkpoint is there.
+    ttl: seconds until it expires, 0: never.  mode: what its group and others
+    may: 4 see it, 2 delete and change it.  pin: keep it from both.
 
     Returns a Result.  Raises Error, with reports.
     """
@@ -288,7 +297,7 @@ def checkpoint(name=None, handover=(), payload_size=4096, *, kill=False,
         raise ValueError(f"payload_size is not from 0 to {PAYLOAD_MAX}")
     if sys.is_finalizing():
         raise RuntimeError("no checkpoints during interpreter shutdown")
-    request = _request(name, handover, None, KILL if kill else 0)
+    request = _request(name, handover, None, kill, pin, ttl, mode)
     payload = None
     if payload_size:
         payload = ctypes.create_string_buffer(payload_size)
@@ -306,9 +315,10 @@ def checkpoint(name=None, handover=(), payload_size=4096, *, kill=False,
     return Result(None, payload.raw[:request.payload_size] if payload else b"")
 
 
-def checkpoint_pid(pid, name=None, handover=(), *, kill=False, pool=None):
-    """Checkpoint another process; returns the id."""
-    request = _request(name, handover, pid, KILL if kill else 0)
+def checkpoint_pid(pid, name=None, handover=(), *, kill=False, ttl=0,
+                   mode=0o600, pin=False, pool=None):
+    """Checkpoint another process, as checkpoint() does; returns the id."""
+    request = _request(name, handover, pid, kill, pin, ttl, mode)
     room = _Room()
     with _Pool(pool) as fd:
         ident = _checkpoint(fd, request, room.raw)
@@ -320,7 +330,7 @@ def checkpoint_pid(pid, name=None, handover=(), *, kill=False, pool=None):
 def check(pid=None, handover=(), *, pool=None):
     """List the Reports of what stands in the way of a checkpoint of a process,
     by default this one; an empty list: nothing does."""
-    request = _request(None, handover, pid, 0)
+    request = _request(None, handover, pid)
     room = _Room(4096)
     with _Pool(pool) as fd:
         if _check(fd, request, room.raw) < 0 and not room.raw.found:
@@ -428,3 +438,28 @@ def remove(checkpoint, *, pool=None):
         if err == _errno.EINPROGRESS:
             return False
         raise Error(err, f"checkpoint {_text(checkpoint)} can't be removed")
+
+
+def _change(checkpoint, pool, what):
+    with _Pool(pool) as fd:
+        ident = (checkpoint if isinstance(checkpoint, int)
+                 else _find(fd, checkpoint).id)
+        if what(fd, ident) < 0:
+            raise Error(ctypes.get_errno(),
+                        f"checkpoint {_text(checkpoint)} can't be changed")
+
+
+def pin(checkpoint, *, pool=None):
+    """Pin a checkpoint (an id or a name) for this host: it neither expires nor
+    can it be deleted."""
+    _change(checkpoint, pool, lambda fd, ident: _pin(fd, ident, True))
+
+
+def unpin(checkpoint, *, pool=None):
+    """End this host's pin on a checkpoint (an id or a name)."""
+    _change(checkpoint, pool, lambda fd, ident: _pin(fd, ident, False))
+
+
+def set_ttl(checkpoint, ttl, *, pool=None):
+    """Let a checkpoint (an id or a name) expire in ttl seconds; 0: never."""
+    _change(checkpoint, pool, lambda fd, ident: _set_ttl(fd, ident, ttl))

@@ -45,6 +45,7 @@ default equal   guard
 default equal   damage
 default equal   file-changed
 default equal   pool-full
+default equal   reclaim
 default equal   restore-speed
 default equal   publisher-dies
 default equal   paths

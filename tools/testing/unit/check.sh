@@ -314,6 +314,17 @@ expect 1 'only the host that has it' 'set: on another host' \
 json 'set --json' pool "$cxlfork" pin --json 0x5
 expect 1 'pinned (cxlfork unpin' 'rm: pinned' pool "$cxlfork" rm 0x10105
 expect 1 "another user's" 'rm: not permitted' pool "$cxlfork" rm theirs
+if command -v python3 >/dev/null; then
+	expect 0 '^expires in 60 s$' 'Python: pin, unpin, set_ttl' \
+		pool env CXLFORK_LIBRARY="$OUT/libcxlfork.so" PYTHONPATH="$OUT" \
+		python3 -c 'import cxlfork
+cxlfork.pin("old")
+cxlfork.unpin(0x10101)
+cxlfork.set_ttl("old", 60)
+assert cxlfork.lookup("kept").keeps == 1'
+else
+	skip 'Python: pin, unpin, set_ttl' 'no python3'
+fi
 if [ "$(id -u)" -eq 0 ]; then
 	expect 0 '^pinned$' 'a name: my own' pool "$cxlfork" pin web
 else

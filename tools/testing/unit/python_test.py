@@ -26,7 +26,10 @@ class Module(unittest.TestCase):
     def test_not_a_pool(self):
         for call in (lambda: cxlfork.list(pool="/dev/null"),
                      lambda: cxlfork.lookup("x", pool="/dev/null"),
-                     lambda: cxlfork.remove(5, pool="/dev/null")):
+                     lambda: cxlfork.remove(5, pool="/dev/null"),
+                     lambda: cxlfork.pin(5, pool="/dev/null"),
+                     lambda: cxlfork.unpin("x", pool="/dev/null"),
+                     lambda: cxlfork.set_ttl(5, 60, pool="/dev/null")):
             with self.assertRaises(cxlfork.Error) as caught:
                 call()
             self.assertEqual(caught.exception.errno, errno.ENOTTY)
