@@ -153,7 +153,8 @@ int cxlf_attach(struct cxlf_dev *cd, char *reason)
  * @cd: pool, not attached
  * @reason: CXLF_REASON_MAX bytes: why not, on error
  *
- * When that can't be, it is tried again as soon as there is another pool.
+ * When that can't be, it is tried again as soon as there is another pool; when
+ * another host stands in the way, until it doesn't.
  *
  * Context: process context, sleeps, for seconds if this host crashed; caller
  * holds admin; takes live for write.
@@ -168,7 +169,8 @@ int cxlf_try(struct cxlf_dev *cd, char *reason)
 	err = cxlf_geo_read(cd, reason);
 	if (!err) {
 		err = cxlf_attach(cd, reason);
-		if (err && err != -EINTR)
+		/* What is busy now may not be so for long. */
+		if (err && err != -EINTR && err != -EBUSY)
 			cd->tried = cd->geo;
 	}
 	if (err) {

@@ -142,7 +142,8 @@ struct cxlf_seen {
  * @nr_ran:	how many
  * @handles:	struct cxlfork_ckpt that exist
  * @idle:	woken when @handles gets zero
- * @beat:	heartbeat and upkeep, once a second
+ * @beat:	heartbeat, once a second
+ * @upkeep:	what other hosts want of this one's directory, once a second
  * @await:	while not attached: looks for a format, once a second
  * @tried:	the pool that this host could not attach to
  * @reason_lock: protects @reason
@@ -177,6 +178,7 @@ struct cxlf_dev {
 	atomic_t		handles;
 	wait_queue_head_t	idle;
 	struct delayed_work	beat;
+	struct delayed_work	upkeep;
 	struct delayed_work	await;
 	struct cxlf_geo		tried;
 	spinlock_t		reason_lock;	/* reason */

@@ -189,14 +189,22 @@ static void cxlf_beat(struct work_struct *work)
 	if (cxlf_slot_lost(cd))
 		return;
 	cxlf_heartbeat(cd);
-	/* Whoever has it may take long, and others watch the heartbeat. */
-	if (mutex_trylock(&cd->lock)) {
-		cxlf_hosts_look(cd);
-		cxlf_dir_upkeep(cd);
-		cxlf_care(cd);
-		mutex_unlock(&cd->lock);
-	}
 	queue_delayed_work(system_unbound_wq, &cd->beat, HZ);
+}
+
+/* Not with the heartbeat, which others watch: whoever has the lock may take long. */
+static void cxlf_upkeep(struct work_struct *work)
+{
+	struct cxlf_dev *cd = container_of(work, struct cxlf_dev, upkeep.work);
+
+	if (READ_ONCE(cd->lost))
+		return;
+	mutex_lock(&cd->lock);
+	cxlf_hosts_look(cd);
+	cxlf_dir_upkeep(cd);
+	cxlf_care(cd);
+	mutex_unlock(&cd->lock);
+	queue_delayed_work(system_unbound_wq, &cd->upkeep, HZ);
 }
 
 /**
@@ -247,10 +255,14 @@ int cxlf_slot_attach(struct cxlf_dev *cd, char *reason)
 	memset(cd->seen, 0, sizeof(cd->seen));
 	/* From here to ALIVE the record need not be whole. */
 	cxlf_store(cd, cxlf_state_off(cd, slot), CXLFORK_HOST_FREE);
+	/*
+	 * References first: once the epoch is up they would count again, and what
+	 * they refer to may be gone.
+	 */
+	cxlf_refs_load(cd);
 	cxlf_host_write(cd, &uuid);
 	err = cxlf_care_ended(cd, reason);
 	if (!err) {
-		cxlf_refs_load(cd);
 		cxlf_keeps_load(cd);
 		cxlf_fences_load(cd);
 		err = cxlf_dir_load(cd);
@@ -271,7 +283,9 @@ int cxlf_slot_attach(struct cxlf_dev *cd, char *reason)
 		return err;
 
 	INIT_DELAYED_WORK(&cd->beat, cxlf_beat);
+	INIT_DELAYED_WORK(&cd->upkeep, cxlf_upkeep);
 	queue_delayed_work(system_unbound_wq, &cd->beat, HZ);
+	queue_delayed_work(system_unbound_wq, &cd->upkeep, HZ);
 	return 0;
 }
 
@@ -287,6 +301,7 @@ int cxlf_slot_attach(struct cxlf_dev *cd, char *reason)
 void cxlf_slot_detach(struct cxlf_dev *cd)
 {
 	cancel_delayed_work_sync(&cd->beat);
+	cancel_delayed_work_sync(&cd->upkeep);
 	mutex_lock(&cd->lock);
 	cxlf_store(cd, cxlf_state_off(cd, cd->slot), CXLFORK_HOST_DETACHED);
 	cd->slot = CXLF_NO_SLOT;

@@ -49,7 +49,8 @@ static void say(const char *fmt, ...)
 	n = vsnprintf(line, sizeof(line) - 1, fmt, args);
 	va_end(args);
 	line[n++] = '\n';
-	if (write(1, line, n) != n)
+	/* The plug may be pulled right after. */
+	if (write(1, line, n) != n || fsync(1))
 		_exit(98);
 }
 
