@@ -20,7 +20,8 @@ static void cxlf_list_holders(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen,
 	info->keeps = cxlf_entry_keeps(cd, slot, idx, gen, &info->pins);
 	for (s = 0; s < cd->geo.nr_slots; s++) {
 		ref = cxlf_load(cd, cxlf_ref_off(cd, s, slot, idx));
-		if (CXLFORK_REF_GEN(ref) == gen && CXLFORK_REF_COUNT(ref)) {
+		if (CXLFORK_REF_GEN(ref) == gen && CXLFORK_REF_COUNT(ref) &&
+		    !cxlf_fenced_slot(cd, s)) {
 			info->refs += CXLFORK_REF_COUNT(ref);
 			info->held |= BIT(s);
 		}
