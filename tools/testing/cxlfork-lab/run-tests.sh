@@ -22,7 +22,9 @@ selftests=$REPO/tools/testing/selftests/cxlfork
 
 # KERNEL LAB TEST, in order. A paragraph is one lab, whose hosts boot once; what
 # takes longest comes first. The hosts are equal; or node1 has another kernel (mixed)
-# or more memory (unequal), and boots again for that; or none has a pool (bare).
+# or more memory (unequal), and boots again for that; or none has a pool (bare). Or
+# there are four of them, two with more memory (four); or what one stores in the pool
+# others see only by what the driver does for it (incoherent).
 plan="
 host    -       complaints
 host    -       unit
@@ -52,6 +54,15 @@ default equal   paths
 default equal   stock-mm
 default unequal share-unequal
 default unequal publisher-dies
+
+default incoherent share-equal
+default incoherent delete
+default incoherent publisher-dies
+default incoherent cuts
+default incoherent flushes
+
+default four    kills
+default four    pause
 
 debug   unequal share-unequal
 debug   mixed   mixed
@@ -263,6 +274,8 @@ programs() {
 		return 1
 	}
 	gcc -std=gnu11 -O2 -D_GNU_SOURCE -I"$REPO/include/uapi" "$here/actor.c" -o "$work/guest/actor" &&
+		gcc -std=gnu11 -O2 -D_GNU_SOURCE -I"$REPO/include/uapi" "$here/churn.c" \
+			-o "$work/guest/churn" &&
 		"$here/stock-mm-build" "$work/guest/stock-mm" &&
 		PATH=$PATH:/sbin:/usr/sbin mke2fs -q -t ext4 -O ^has_journal "$work/guest/ext4" 24M
 }
@@ -348,7 +361,7 @@ scenario() {
 
 consoles() {
 	local node
-	for node in node0 node1; do
+	for node in "${nodes[@]}"; do
 		"$lab" console "$node" >"$work/$label.$node" 2>/dev/null || continue
 		cp "$work/$label.$node" "$out/$label.$node.console"
 		tail -n +$((${seen[$node]:-0} + 1)) "$work/$label.$node" >"$work/$label.new"
@@ -382,7 +395,7 @@ after() { # TEST: what holds after each
 kmemleak() {
 	local node
 	local -A scan=()
-	for node in node0 node1; do
+	for node in "${nodes[@]}"; do
 		# what is younger than 5 seconds is not counted
 		# shellcheck disable=SC2016 # for the guest's shell
 		on "$node" sh -c 'f=/sys/kernel/debug/kmemleak; mountpoint -q /sys/kernel/debug ||
@@ -390,23 +403,24 @@ kmemleak() {
 			sleep 5; echo scan >$f; cat $f' >"$work/$label.leaks.$node" 2>&1 &
 		scan[$node]=$!
 	done
-	for node in node0 node1; do
+	for node in "${nodes[@]}"; do
 		wait "${scan[$node]}" && [ ! -s "$work/$label.leaks.$node" ]
 		point $? "kmemleak: nothing on $node" "$(head -n 60 "$work/$label.leaks.$node")"
 	done
 	consoles kmemleak
 }
 
-# boot LAB: two hosts
+# boot LAB: its hosts
 boot() {
 	local mem=1G append=numa=fake=2 # two NUMA nodes in each, for what moves pages
 	[ "$1" != unequal ] || mem=1G,1536M
 	# some of the kernel's mm tests want gigabytes
 	[ "$label" != default-equal ] || [ -z "${STOCK_ALL:-}" ] || mem=3G
 	[ "$1" != bare ] || append=
-	"$lab" up --nodes 2 --mem "$mem" --cxl 1G --kernel "$kernel" --append "$append" || return
+	[ "$1" != four ] || mem=768M,1G,768M,1280M append=
+	"$lab" up --nodes ${#nodes[@]} --mem "$mem" --cxl 1G --kernel "$kernel" --append "$append" || return
 	[ "$1" != mixed ] || boot_again mixed || return
-	[ "$1" = bare ] || "$here/setup-pool" node0 node1
+	[ "$1" = bare ] || "$here/setup-pool" "${nodes[@]}"
 }
 
 # boot_again LAB: node1 becomes another one
@@ -438,7 +452,7 @@ test_in_lab() {
 
 # run_lab N: the Nth paragraph of the plan
 run_lab() {
-	local kernel which label t up='' mb=16 every=1 free backing
+	local kernel which label t up='' mb=16 every=1 free backing nodes=(node0 node1)
 	declare -A seen=()
 	trap - EXIT INT TERM HUP
 	kernel=$(in_plan "$1" 2 | head -n 1)
@@ -448,12 +462,14 @@ run_lab() {
 	for which in $(in_plan "$1" 3 | uniq); do
 		label=$kernel-$which
 		started "$label"
+		[ "$which" != four ] || nodes+=(node2 node3)
+		[ "$which" != incoherent ] || export POOL=incoherent
 		if [ -z "$up" ]; then
 			boot "$which"
 		else
 			boot_again "$which" && "$here/setup-pool" --keep node1
 		fi >"$work/$label.up" 2>&1
-		point $? "$label: two hosts" "$(cat "$work/$label.up")"
+		point $? "$label: its hosts" "$(cat "$work/$label.up")"
 		consoles "$label: boot"
 		told
 		! grep -q '^not ok' "$tap" || break
