@@ -122,6 +122,8 @@ struct cxlfork_pool_ops {
  * @size:	bytes, a multiple of an extent; 0: unformatted
  * @coherent:	loads see other hosts' stores
  * @nr_extents:	extents of the region
+ * @draining:	no new clones
+ * @bad:	memory errors, see poison.c; the driver initialises it
  * @users:	the core's: registration, calls under way and open checkpoints
  * @idle:	the core's: @users has come to zero
  *
@@ -137,6 +139,8 @@ struct cxlfork_pool {
 	u64				size;
 	bool				coherent;
 	u32				nr_extents;
+	bool				draining;
+	struct list_head		bad;
 	refcount_t			users;
 	struct completion		idle;
 };
@@ -147,7 +151,17 @@ extern const char cxlfork_pgmap_owner;
 int cxlfork_register_pool(struct cxlfork_pool *pool);
 void cxlfork_unregister_pool(struct cxlfork_pool *pool);
 void cxlfork_pool_kill(struct cxlfork_pool *pool);
+bool cxlfork_pool_sever(struct cxlfork_pool *pool);
+void cxlfork_pool_evacuate(struct cxlfork_pool *pool);
 int cxlfork_guard(struct cxlfork_pool *pool, u32 extent, u32 nr, bool readonly);
+int cxlfork_drain_begin(struct cxlfork_pool *pool);
+int cxlfork_drain(struct cxlfork_pool *pool, struct cxlfork_pool_drain *drain);
+void cxlfork_drain_end(struct cxlfork_pool *pool);
+void cxlfork_pool_poisoned(struct cxlfork_pool *pool, u64 offset, u64 id);
+bool cxlfork_pool_bad(struct cxlfork_pool *pool, const unsigned long *extents);
+void cxlfork_pool_mark_bad(struct cxlfork_pool *pool, unsigned long *extents, u32 nr);
+int cxlfork_pool_lost(struct cxlfork_pool *pool, struct cxlfork_lost *lost);
+void cxlfork_pool_forget_bad(struct cxlfork_pool *pool);
 struct cxlfork_pool *cxlfork_pool_get(int fd);
 bool cxlfork_pool_try_hold(struct cxlfork_pool *pool);
 void cxlfork_pool_hold(struct cxlfork_pool *pool);
@@ -161,20 +175,36 @@ struct cxlfork_template;
 
 /**
  * struct cxlfork_mm - what an address space with CXL pages holds
- * @template:	the open checkpoint; a counted reference
+ * @node:	in the list of all of them
+ * @mm:		the address space
+ * @template:	the open checkpoint; a counted reference.  NULL once it has been
+ *		localised: it has no CXL page any more.  Changes with the mmap lock
+ *		held for writing
+ * @id:		of the checkpoint
+ * @next:	the localiser's: where to go on
+ * @no_memory:	the drain's: it could not be localised for want of memory
  * @unshared:	leaves that were copied because something was to be written
  * @split:	2 MiB pages that 4 KiB entries map since, for the same reason
  * @cow:	CXL pages that a write copied
  * @cow_huge:	2 MiB pages that a write copied
  * @gup:	CXL pages that a pin or a remote access copied
+ * @localised:	CXL pages that were copied because their pool was to go away
+ * @lost:	CXL pages in whose place there is a marker
  */
 struct cxlfork_mm {
+	struct list_head	node;
+	struct mm_struct	*mm;
 	struct cxlfork_template	*template;
+	u64			id;
+	unsigned long		next;
+	bool			no_memory;
 	atomic_long_t		unshared;
 	atomic_long_t		split;
 	atomic_long_t		cow;
 	atomic_long_t		cow_huge;
 	atomic_long_t		gup;
+	atomic_long_t		localised;
+	atomic_long_t		lost;
 };
 
 /**
@@ -209,6 +239,53 @@ struct cxlfork_chunk {
 
 struct page *cxlfork_pfn_page(unsigned long pfn);
 int cxlfork_mm_init(struct mm_struct *mm, struct cxlfork_template *template);
+struct cxlfork_template *cxlfork_mm_forget(struct mm_struct *mm);
+struct mm_struct *cxlfork_next_mm(struct mm_struct *mm);
+
+/**
+ * enum cxlfork_wait - what to do about an mmap lock that is taken
+ * @CXLFORK_WAIT_KILLABLE:	wait, until a fatal signal comes
+ * @CXLFORK_WAIT_EVER:		wait
+ * @CXLFORK_WAIT_NOT:		do without; only who reads is waited for
+ */
+enum cxlfork_wait {
+	CXLFORK_WAIT_KILLABLE,
+	CXLFORK_WAIT_EVER,
+	CXLFORK_WAIT_NOT,
+};
+
+/**
+ * struct cxlfork_localise - how to get rid of an address space's CXL pages
+ * @budget:	pages after which to return; 0: not before all is done
+ * @lose:	copy nothing: whoever touches one of them gets SIGBUS.  Never fails
+ *		for want of memory
+ * @wait:	for locks
+ * @copied:	pages that were copied to local memory
+ * @lost:	pages that couldn't be read, or were to be lost
+ */
+struct cxlfork_localise {
+	unsigned long	budget;
+	bool		lose;
+	enum cxlfork_wait wait;
+	unsigned long	copied;
+	unsigned long	lost;
+};
+
+int cxlfork_unshare_gfp(struct mm_struct *mm, pmd_t *pmd, unsigned long addr,
+			gfp_t gfp, bool lose);
+long cxlfork_mm_pages(struct mm_struct *mm);
+int cxlfork_localise(struct mm_struct *mm, struct cxlfork_localise *l);
+long cxlfork_lose_page(struct mm_struct *mm, unsigned long pfn);
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+bool cxlfork_localise_huge(struct vm_area_struct *vma, pmd_t *pmd, unsigned long addr);
+#else
+static inline bool cxlfork_localise_huge(struct vm_area_struct *vma, pmd_t *pmd,
+					 unsigned long addr)
+{
+	return false;
+}
+#endif
+
 /*
  * What cxlfork_count() has found in 2 MiB: an address there, how many pages;
  * @huge: they are one page of 2 MiB.
@@ -497,6 +574,8 @@ struct cxlfork_template *cxlfork_template_open(struct cxlfork_pool *pool, u64 id
 int cxlfork_template_check(struct cxlfork_template *t, struct cxlfork_log *log);
 int cxlfork_template_leaf(struct cxlfork_template *t, u32 i, struct cxlfork_log *log);
 void cxlfork_templates_drop(struct cxlfork_pool *pool);
+void cxlfork_templates_close(struct cxlfork_pool *pool, bool close);
+u64 cxlfork_templates_users(struct cxlfork_pool *pool);
 void *cxlfork_template_at(const struct cxlfork_template *t, u64 offset);
 int cxlfork_template_read(const struct cxlfork_template *t, u64 offset, void *to, size_t len);
 const char *cxlfork_template_string(const struct cxlfork_template *t, __le32 at);

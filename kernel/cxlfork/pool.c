@@ -31,6 +31,7 @@ int cxlfork_register_pool(struct cxlfork_pool *pool)
 	if (cxlfork_the_pool) {
 		ret = -EBUSY;
 	} else {
+		pool->draining = false;
 		refcount_set(&pool->users, 1);
 		init_completion(&pool->idle);
 		cxlfork_the_pool = pool;
@@ -45,10 +46,11 @@ EXPORT_SYMBOL_NS_GPL(cxlfork_register_pool, CXLFORK);
  * cxlfork_unregister_pool - end the use of a pool
  * @pool:	registered pool
  *
- * New calls fail at once.  Returns when the last clone is gone, however long
- * that takes: its pages are the pool's.
+ * New calls fail at once.  All clones are localised; returns when nobody uses
+ * its memory any more.  Those that are just being made, or end, are waited for,
+ * however long that takes.
  *
- * Context: process context.
+ * Context: process context, sleeps; can't be interrupted.
  */
 void cxlfork_unregister_pool(struct cxlfork_pool *pool)
 {
@@ -61,9 +63,9 @@ void cxlfork_unregister_pool(struct cxlfork_pool *pool)
 	mutex_unlock(&cxlfork_pool_lock);
 
 	if (!refcount_dec_and_test(&pool->users)) {
-		pr_notice("cxlfork: the pool is released when its last clone has ended\n");
-		/* Idle: it may well take days. */
-		wait_for_completion_state(&pool->idle, TASK_IDLE);
+		do
+			cxlfork_pool_evacuate(pool);
+		while (!wait_for_completion_timeout(&pool->idle, HZ));
 	}
 	cxlfork_templates_drop(pool);
 	static_branch_dec(&cxlfork_key);
@@ -78,6 +80,7 @@ EXPORT_SYMBOL_NS_GPL(cxlfork_unregister_pool, CXLFORK);
  */
 void cxlfork_pool_kill(struct cxlfork_pool *pool)
 {
+	struct cxlfork_template *template;
 	struct task_struct *p, *t;
 	struct cxlfork_mm *cm;
 
@@ -88,7 +91,8 @@ void cxlfork_pool_kill(struct cxlfork_pool *pool)
 		/* As long as it is locked its mm, and what that holds, stays. */
 		task_lock(t);
 		cm = t->mm ? t->mm->cxlfork : NULL;
-		if (cm && cm->template->pool == pool)
+		template = cm ? READ_ONCE(cm->template) : NULL;
+		if (template && template->pool == pool)
 			send_sig(SIGKILL, t, 1);
 		task_unlock(t);
 	}
@@ -172,6 +176,7 @@ bool cxlfork_pool_try_hold(struct cxlfork_pool *pool)
 	mutex_unlock(&cxlfork_pool_lock);
 	return held;
 }
+EXPORT_SYMBOL_NS_GPL(cxlfork_pool_try_hold, CXLFORK);
 
 void cxlfork_pool_put(struct cxlfork_pool *pool)
 {
@@ -181,3 +186,4 @@ void cxlfork_pool_put(struct cxlfork_pool *pool)
 		complete(&pool->idle);
 	module_put(owner);
 }
+EXPORT_SYMBOL_NS_GPL(cxlfork_pool_put, CXLFORK);

@@ -302,6 +302,11 @@ static int cxlfork_fill_mm(struct cxlfork_restore *r)
 		return ret;
 	}
 	ret = cxlfork_map_leaves(r);
+	if (!ret && cxlfork_pool_bad(t->pool, t->space.extents)) {
+		cxlfork_obstacle(&r->log, CXLFORK_REASON_IMAGE,
+				 "the checkpoint is damaged: memory errors, just now");
+		ret = -EUCLEAN;
+	}
 	if (!ret)
 		cxlfork_set_mm_fields(r->mm, state);
 	return ret;

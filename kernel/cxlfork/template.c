@@ -308,6 +308,52 @@ static void cxlfork_templates_idle(struct work_struct *work)
 
 static DECLARE_WORK(cxlfork_idle_work, cxlfork_templates_idle);
 
+/**
+ * cxlfork_templates_close - let nobody open a checkpoint, or let them again
+ * @pool:	of which pool
+ * @close:	which
+ *
+ * Context: process context, sleeps.
+ */
+void cxlfork_templates_close(struct cxlfork_pool *pool, bool close)
+{
+	mutex_lock(&cxlfork_templates_lock);
+	pool->draining = close;
+	mutex_unlock(&cxlfork_templates_lock);
+}
+
+/**
+ * cxlfork_templates_users - who uses checkpoints of a pool
+ * @pool:	the pool
+ *
+ * If nobody does, this host has no reference on any of them, either.
+ *
+ * Context: process context, sleeps.
+ * Return: how many address spaces and calls.
+ */
+u64 cxlfork_templates_users(struct cxlfork_pool *pool)
+{
+	struct cxlfork_template *t;
+	bool idle;
+	u64 nr;
+
+	do {
+		nr = 0;
+		idle = false;
+		mutex_lock(&cxlfork_templates_lock);
+		list_for_each_entry(t, &cxlfork_templates, node) {
+			if (t->pool != pool || !t->ckpt)
+				continue;
+			nr += refcount_read(&t->ref);
+			idle |= !refcount_read(&t->ref);
+		}
+		mutex_unlock(&cxlfork_templates_lock);
+		if (!nr)
+			flush_work(&cxlfork_idle_work);
+	} while (!nr && idle);
+	return nr;
+}
+
 static int cxlfork_template_read_all(struct cxlfork_template *t, struct cxlfork_log *log)
 {
 	int ret;
@@ -453,8 +499,18 @@ struct cxlfork_template *cxlfork_template_open(struct cxlfork_pool *pool, u64 id
 
 	if (mutex_lock_killable(&cxlfork_templates_lock))
 		return ERR_PTR(-EINTR);
-	t = cxlfork_template_get(pool, id, file, log);
+	if (pool->draining) {
+		cxlfork_obstacle(log, CXLFORK_REASON_POOL,
+				 "the pool is being drained on this host: no new clones");
+		t = ERR_PTR(-ENODEV);
+	} else {
+		t = cxlfork_template_get(pool, id, file, log);
+	}
 	mutex_unlock(&cxlfork_templates_lock);
+	if (!IS_ERR(t) && cxlfork_pool_bad(pool, t->space.extents)) {
+		cxlfork_template_put(t);
+		return ERR_PTR(cxlfork_damaged(log, "memory errors, see cxlfork pool status"));
+	}
 	return t;
 }
 

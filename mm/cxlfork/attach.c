@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Leaves and address spaces: make entries, check them, attach tables.
+ * Leaves: make entries, check them, attach tables.
  */
 #include <linux/cxlfork.h>
 #include <linux/mm.h>
 #include <linux/pgalloc.h>
-#include <linux/slab.h>
 
 /**
  * cxlfork_make_entry - the leaf entry of a page
@@ -74,40 +73,6 @@ int cxlfork_check_entries(const struct cxlfork_space *space, const u64 *src,
 		nr++;
 	}
 	return nr;
-}
-
-/**
- * cxlfork_mm_init - make an address space one that may hold CXL pages
- * @mm:		the address space; nobody else uses it yet
- * @template:	where its leaves come from; a reference is taken
- *
- * Return: 0 or -ENOMEM.
- */
-int cxlfork_mm_init(struct mm_struct *mm, struct cxlfork_template *template)
-{
-	struct cxlfork_mm *cm = kzalloc(sizeof(*cm), GFP_KERNEL_ACCOUNT);
-
-	if (!cm)
-		return -ENOMEM;
-	cxlfork_template_hold(template);
-	cm->template = template;
-	mm->cxlfork = cm;
-	return 0;
-}
-
-/* A child's tables are copies that map the same CXL pages. */
-int __cxlfork_dup_mm(struct mm_struct *mm, struct mm_struct *oldmm)
-{
-	return cxlfork_mm_init(mm, oldmm->cxlfork->template);
-}
-
-void __cxlfork_exit_mm(struct mm_struct *mm)
-{
-	struct cxlfork_mm *cm = mm->cxlfork;
-
-	mm->cxlfork = NULL;
-	cxlfork_template_put(cm->template);
-	kfree(cm);
 }
 
 /* The place of a PMD; tables above it are made. */

@@ -17,6 +17,9 @@
 #include <linux/swap.h>
 #include "../internal.h"
 
+/* It can be done without. */
+#define CXLFORK_GFP_TABLE	(GFP_PGTABLE_USER | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+
 /**
  * __cxlfork_pmd_huge - does a special huge PMD map a page of a pool?
  * @pmd:	the entry
@@ -79,7 +82,8 @@ static int cxlfork_copy_huge(struct folio *folio, struct page *src,
 	int i;
 
 	for (i = 0; i < HPAGE_PMD_NR; i++) {
-		if (copy_mc_user_highpage(folio_page(folio, i), src + i,
+		if (PageHWPoison(src + i) ||
+		    copy_mc_user_highpage(folio_page(folio, i), src + i,
 					  addr + i * PAGE_SIZE, vma))
 			return -EHWPOISON;
 		cond_resched();
@@ -95,16 +99,21 @@ static bool cxlfork_replace_huge(struct vm_fault *vmf, struct folio *folio,
 	unsigned long addr = vmf->address & HPAGE_PMD_MASK;
 	struct vm_area_struct *vma = vmf->vma;
 	struct mm_struct *mm = vma->vm_mm;
-	pmd_t entry;
+	pmd_t entry, old;
 
 	vmf->ptl = pmd_lock(mm, vmf->pmd);
-	if (!pmd_same(*vmf->pmd, vmf->orig_pmd)) {
+	/* But for the accessed bit, which the hardware may have set. */
+	if (!cxlfork_pmd_huge(*vmf->pmd) ||
+	    pmd_pfn(*vmf->pmd) != pmd_pfn(vmf->orig_pmd)) {
 		spin_unlock(vmf->ptl);
 		return false;
 	}
-	pmdp_huge_clear_flush(vma, addr, vmf->pmd);
+	old = pmdp_huge_clear_flush(vma, addr, vmf->pmd);
 	entry = mk_huge_pmd(&folio->page, vma->vm_page_prot);
-	entry = maybe_pmd_mkwrite(pmd_mkdirty(entry), vma);
+	if (vmf->flags & FAULT_FLAG_WRITE)
+		entry = maybe_pmd_mkwrite(pmd_mkdirty(entry), vma);
+	else if (pmd_soft_dirty(old))
+		entry = pmd_mksoft_dirty(entry);
 	folio_add_new_anon_rmap(folio, vma, addr, RMAP_EXCLUSIVE);
 	folio_add_lru_vma(folio, vma);
 	pgtable_trans_huge_deposit(mm, vmf->pmd, table);
@@ -114,43 +123,36 @@ static bool cxlfork_replace_huge(struct vm_fault *vmf, struct folio *folio,
 	mm_inc_nr_ptes(mm);
 	deferred_split_folio(folio, false);
 	spin_unlock(vmf->ptl);
-	count_vm_event(THP_FAULT_ALLOC);
-	count_memcg_event_mm(mm, THP_FAULT_ALLOC);
 	return true;
 }
 
-/* Copy all 2 MiB; VM_FAULT_FALLBACK: no huge page is to be had. */
+/*
+ * Copy all 2 MiB.  VM_FAULT_DONE_COW; 0: something has changed; VM_FAULT_FALLBACK:
+ * no huge page is to be had, or not all of this one can be read.
+ */
 static vm_fault_t cxlfork_cow_huge(struct vm_fault *vmf)
 {
 	unsigned long addr = vmf->address & HPAGE_PMD_MASK;
 	struct vm_area_struct *vma = vmf->vma;
+	vm_fault_t ret = VM_FAULT_FALLBACK;
 	struct mmu_notifier_range range;
-	vm_fault_t ret = 0;
 	struct folio *folio;
 	pgtable_t table;
 	bool replaced;
 
 	folio = cxlfork_alloc_huge(vma, addr);
-	table = folio ? pte_alloc_one(vma->vm_mm) : NULL;
-	if (!table) {
-		count_vm_event(THP_FAULT_FALLBACK);
-		ret = VM_FAULT_FALLBACK;
-		goto out;
-	}
+	table = folio ? __pte_alloc_one(vma->vm_mm, CXLFORK_GFP_TABLE) : NULL;
 	/* The page stays: the address space holds its template. */
-	if (cxlfork_copy_huge(folio, pmd_page(vmf->orig_pmd), vma, addr)) {
-		ret = VM_FAULT_HWPOISON;
+	if (!table || cxlfork_copy_huge(folio, pmd_page(vmf->orig_pmd), vma, addr))
 		goto out;
-	}
 	mmu_notifier_range_init(&range, MMU_NOTIFY_CLEAR, 0, vma->vm_mm, addr,
 				addr + HPAGE_PMD_SIZE);
 	mmu_notifier_invalidate_range_start(&range);
 	replaced = cxlfork_replace_huge(vmf, folio, table);
 	mmu_notifier_invalidate_range_end(&range);
-	if (replaced) {
-		atomic_long_inc(&vma->vm_mm->cxlfork->cow_huge);
-		return 0;
-	}
+	if (replaced)
+		return VM_FAULT_DONE_COW;
+	ret = 0;
 out:
 	if (table)
 		pte_free(vma->vm_mm, table);
@@ -165,19 +167,52 @@ out:
  *
  * Context: as do_huge_pmd_wp_page().
  * Return: 0: done, or something has changed; VM_FAULT_FALLBACK: 4 KiB pages are
- * mapped now, go on with one of them; VM_FAULT_OOM or VM_FAULT_HWPOISON.
+ * mapped now, go on with one of them; VM_FAULT_OOM.
  */
 vm_fault_t __cxlfork_huge_wp(struct vm_fault *vmf)
 {
+	struct mm_struct *mm = vmf->vma->vm_mm;
 	vm_fault_t ret = VM_FAULT_FALLBACK;
 
 	/* A pin asks for one page: 2 MiB would be a bad trade. */
-	if (!(vmf->flags & FAULT_FLAG_UNSHARE))
+	if (!(vmf->flags & FAULT_FLAG_UNSHARE)) {
 		ret = cxlfork_cow_huge(vmf);
-	if (ret == VM_FAULT_FALLBACK &&
-	    cxlfork_unshare(vmf->vma->vm_mm, vmf->pmd, vmf->address))
+		if (ret == VM_FAULT_FALLBACK)
+			count_vm_event(THP_FAULT_FALLBACK);
+	}
+	if (ret == VM_FAULT_DONE_COW) {
+		count_vm_event(THP_FAULT_ALLOC);
+		count_memcg_event_mm(mm, THP_FAULT_ALLOC);
+		atomic_long_inc(&mm->cxlfork->cow_huge);
+		return 0;
+	}
+	if (ret == VM_FAULT_FALLBACK && cxlfork_unshare(mm, vmf->pmd, vmf->address))
 		ret = VM_FAULT_OOM;
 	return ret;
+}
+
+/**
+ * cxlfork_localise_huge - copy a 2 MiB CXL page to a local huge page
+ * @vma:	its mapping, which covers all of it
+ * @pmd:	the entry that maps it
+ * @addr:	first address
+ *
+ * Context: process context, sleeps; the mmap lock is held.
+ * Return: whether that was done.
+ */
+bool cxlfork_localise_huge(struct vm_area_struct *vma, pmd_t *pmd, unsigned long addr)
+{
+	struct vm_fault vmf = {
+		.vma		= vma,
+		.address	= addr,
+		.pmd		= pmd,
+		.orig_pmd	= READ_ONCE(*pmd),
+	};
+
+	if (!cxlfork_pmd_huge(vmf.orig_pmd) || cxlfork_cow_huge(&vmf) != VM_FAULT_DONE_COW)
+		return false;
+	atomic_long_add(HPAGE_PMD_NR, &vma->vm_mm->cxlfork->localised);
+	return true;
 }
 
 /**

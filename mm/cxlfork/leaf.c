@@ -17,7 +17,9 @@
 #include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/pgalloc.h>
+#include <linux/string.h>
 #include <linux/swap.h>
+#include <linux/swapops.h>
 #include <linux/uaccess.h>
 #include <asm/tlb.h>
 #include <asm/tlbflush.h>
@@ -80,33 +82,59 @@ static void cxlfork_flush(struct mm_struct *mm, unsigned long addr, unsigned int
 				   shift, true);
 }
 
+/* A device that has gone away reads as all ones, which no entry is. */
+static bool cxlfork_read_leaf(pgtable_t table, pmd_t pmd)
+{
+	return !PageHWPoison(pmd_page(pmd)) &&
+	       !copy_mc_to_kernel(page_address(table), (void *)pmd_page_vaddr(pmd),
+				  PAGE_SIZE) &&
+	       memchr_inv(page_address(table), 0xff, PAGE_SIZE);
+}
+
+/* What it has mapped nobody knows: whoever touches any of it gets SIGBUS. */
+static void cxlfork_lose_leaf(pgtable_t table)
+{
+	pte_t *pte = page_address(table);
+	int i;
+
+	for (i = 0; i < PTRS_PER_PTE; i++)
+		pte[i] = make_pte_marker(PTE_MARKER_POISONED);
+}
+
 /**
- * __cxlfork_unshare - give an address space a table of its own
+ * cxlfork_unshare_gfp - give an address space a table of its own
  * @mm:		the address space
  * @pmd:	entry that may point at a leaf, or map a 2 MiB page of a pool
  * @addr:	an address below it; CXLFORK_ANY_ADDR will do for a leaf
+ * @gfp:	how to allocate the table: GFP_PGTABLE_USER and modifiers
+ * @lose:	if the leaf can't be read all it may have mapped is lost
  *
  * What is mapped does not change.  Whoever loses a race against another unshare
  * succeeds.
  *
  * Context: process context, sleeps; the mmap lock or the VMA lock is held, so
  * that @pmd stays.
- * Return: 0, then there is a local table (or nothing) below @pmd; -ENOMEM; or
- * -EHWPOISON: the leaf can't be read.
+ * Return: 0, then there is a local table (or nothing) below @pmd; if all was
+ * lost, how many pages that may be; -ENOMEM; or -EHWPOISON: the leaf can't be read.
  */
-int __cxlfork_unshare(struct mm_struct *mm, pmd_t *pmd, unsigned long addr)
+int cxlfork_unshare_gfp(struct mm_struct *mm, pmd_t *pmd, unsigned long addr,
+			gfp_t gfp, bool lose)
 {
+	pgtable_t new = __pte_alloc_one(mm, gfp);
 	pmd_t old = READ_ONCE(*pmd);
 	bool leaf = cxlfork_pmd_leaf(old);
-	pgtable_t new = pte_alloc_one(mm);
 	spinlock_t *ptl;
+	int lost = 0;
 
 	if (!new)
 		return -ENOMEM;
-	if (leaf && copy_mc_to_kernel(page_address(new), (void *)pmd_page_vaddr(old),
-				      PAGE_SIZE)) {
-		pte_free(mm, new);
-		return -EHWPOISON;
+	if (leaf && !cxlfork_read_leaf(new, old)) {
+		if (!lose) {
+			pte_free(mm, new);
+			return -EHWPOISON;
+		}
+		cxlfork_lose_leaf(new);
+		lost = PTRS_PER_PTE;
 	}
 
 	ptl = pmd_lock(mm, pmd);
@@ -135,7 +163,21 @@ int __cxlfork_unshare(struct mm_struct *mm, pmd_t *pmd, unsigned long addr)
 	if (leaf)
 		cxlfork_flush(mm, addr, PAGE_SHIFT);
 	atomic_long_inc(leaf ? &mm->cxlfork->unshared : &mm->cxlfork->split);
-	return 0;
+	return lost;
+}
+
+/**
+ * __cxlfork_unshare - cxlfork_unshare_gfp() as the hooks need it
+ * @mm:		the address space
+ * @pmd:	entry that may point at a leaf, or map a 2 MiB page of a pool
+ * @addr:	an address below it; CXLFORK_ANY_ADDR will do for a leaf
+ *
+ * Context: as there.
+ * Return: 0, -ENOMEM or -EHWPOISON, as there.
+ */
+int __cxlfork_unshare(struct mm_struct *mm, pmd_t *pmd, unsigned long addr)
+{
+	return cxlfork_unshare_gfp(mm, pmd, addr, GFP_PGTABLE_USER, false);
 }
 
 static pmd_t *cxlfork_find_pmd(struct mm_struct *mm, unsigned long addr)

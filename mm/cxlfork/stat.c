@@ -8,6 +8,7 @@
  */
 #include <linux/cxlfork.h>
 #include <linux/mm.h>
+#include <linux/oom.h>
 #include <linux/pagewalk.h>
 #include <linux/proc_fs.h>
 #include <linux/ptrace.h>
@@ -87,6 +88,32 @@ static const struct mm_walk_ops cxlfork_stat_ops = {
 	.walk_lock	= PGWALK_RDLOCK,
 };
 
+/* With the mmap lock held. */
+static int cxlfork_stat_walk(struct mm_struct *mm, struct cxlfork_stat *stat)
+{
+	return walk_page_range(mm, 0, mm->task_size, &cxlfork_stat_ops, stat);
+}
+
+/**
+ * cxlfork_mm_pages - how many CXL pages an address space maps
+ * @mm:		the address space; a reference to its users is held
+ *
+ * Context: process context, sleeps.
+ * Return: how many, or -EINTR.
+ */
+long cxlfork_mm_pages(struct mm_struct *mm)
+{
+	struct cxlfork_stat stat = { .counted = ULONG_MAX };
+	int ret;
+
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	/* Reaped, or a child that fork() has given up: it ends. */
+	ret = check_stable_address_space(mm) ? 0 : cxlfork_stat_walk(mm, &stat);
+	mmap_read_unlock(mm);
+	return ret ?: stat.pages_cxl;
+}
+
 /**
  * proc_pid_cxlfork_stat - show /proc/PID/cxlfork_stat
  * @m:		where to write
@@ -115,12 +142,12 @@ int proc_pid_cxlfork_stat(struct seq_file *m, struct pid_namespace *ns,
 	ret = mmap_read_lock_killable(mm);
 	if (ret)
 		goto out;
-	ret = walk_page_range(mm, 0, mm->task_size, &cxlfork_stat_ops, &stat);
+	ret = cxlfork_stat_walk(mm, &stat);
 	mmap_read_unlock(mm);
 	if (ret)
 		goto out;
 
-	seq_printf(m, "checkpoint %llu\n", cxlfork_template_id(cm->template));
+	seq_printf(m, "checkpoint %llu\n", cm->id);
 	seq_printf(m, "pages_cxl %lu\n", stat.pages_cxl);
 	seq_printf(m, "pages_local %lu\n", stat.pages_anon);
 	seq_printf(m, "pages_file %lu\n", stat.pages_file);
@@ -135,6 +162,8 @@ int proc_pid_cxlfork_stat(struct seq_file *m, struct pid_namespace *ns,
 	seq_printf(m, "faults_cow %ld\n", atomic_long_read(&cm->cow));
 	seq_printf(m, "faults_gup %ld\n", atomic_long_read(&cm->gup));
 	seq_printf(m, "faults_cow_huge %ld\n", atomic_long_read(&cm->cow_huge));
+	seq_printf(m, "pages_localised %ld\n", atomic_long_read(&cm->localised));
+	seq_printf(m, "pages_lost %ld\n", atomic_long_read(&cm->lost));
 	seq_printf(m, "leaves_unshared %ld\n", atomic_long_read(&cm->unshared));
 	seq_printf(m, "huge_split %ld\n", atomic_long_read(&cm->split));
 out:

@@ -62,6 +62,7 @@ int cmd_pool_format(int argc, char **argv);
 int cmd_pool_status(int argc, char **argv);
 int cmd_pool_fence(int argc, char **argv);
 int cmd_pool_reclaim(int argc, char **argv);
+int cmd_pool_drain(int argc, char **argv);
 int cmd_pool_fsck(int argc, char **argv);
 int cmd_pool_digest(int argc, char **argv);
 
@@ -137,6 +138,10 @@ const char *uuid_text(char *buf, const __u8 *uuid);
 
 #define TIME_TEXT_MAX	32
 const char *time_text(char *buf, __u64 seconds);
+
+/* Memory errors that this host knows of. */
+struct json_object *lost_json(int pool);
+void print_lost(int pool);
 
 /* JSON: print and free. */
 void print_json(struct json_object *object);

@@ -19,7 +19,7 @@ static const struct command commands[] = {
 	{ "inspect", "show what a checkpoint consists of", cmd_inspect },
 	{ "check", "can a process be cloned, and if not, why?", cmd_check },
 	{ "stat", "show where the memory of a clone is", cmd_stat },
-	{ "pool", "format, status, fence, reclaim, fsck, digest: look after the pool",
+	{ "pool", "format, status, fence, drain, reclaim, fsck, digest: look after the pool",
 	  cmd_pool },
 	{ NULL, NULL, NULL },
 };
@@ -29,6 +29,7 @@ static const struct command pool_commands[] = {
 	{ "status", "show the pool, its hosts, and what holds what",
 	  cmd_pool_status },
 	{ "fence", "declare a host dead", cmd_pool_fence },
+	{ "drain", "get the clones of this host off the pool", cmd_pool_drain },
 	{ "reclaim", "delete what nobody needs", cmd_pool_reclaim },
 	{ "fsck", "check the pool's format", cmd_pool_fsck },
 	{ "digest", "one number for all the bytes of a checkpoint",

@@ -229,6 +229,7 @@ static void print_status_json(const struct status *status,
 		json_object_array_add(list,
 				      ckpt_json(status, &status->ckpts[i]));
 	json_object_object_add(object, "holds", list);
+	json_object_object_add(object, "lost", lost_json(status->pool));
 	print_json(object);
 }
 
@@ -324,6 +325,7 @@ static void print_status(const struct status *status, const struct sums *sums)
 		printf("what holds what:\n");
 	for (i = 0; i < status->nr_ckpts; i++)
 		print_holds(status, &status->ckpts[i]);
+	print_lost(status->pool);
 }
 
 int cmd_pool_status(int argc, char **argv)

@@ -147,6 +147,40 @@ static int cxlf_ioc_set(struct cxlf_dev *cd, const struct file *file,
 	return cxlf_set(cd, file, &args);
 }
 
+static int cxlf_ioc_drain(struct cxlf_dev *cd, const struct file *file,
+			  void __user *arg)
+{
+	struct cxlfork_pool_drain args;
+	int err;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (copy_from_user(&args, arg, sizeof(args)))
+		return -EFAULT;
+	err = cxlf_drain(cd, file, &args);
+	if (copy_to_user(arg, &args, sizeof(args)))
+		return -EFAULT;
+	return err;
+}
+
+static int cxlf_ioc_lost(struct cxlf_dev *cd, void __user *arg)
+{
+	struct cxlfork_lost lost;
+	int err = -ENODEV;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (copy_from_user(&lost, arg, sizeof(lost)))
+		return -EFAULT;
+	down_read(&cd->live);
+	if (cd->usable)
+		err = cxlfork_pool_lost(&cd->pool, &lost);
+	up_read(&cd->live);
+	if (err)
+		return err;
+	return copy_to_user(arg, &lost, sizeof(lost)) ? -EFAULT : 0;
+}
+
 static long cxlf_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct cxlf_dev *cd = cxlf_cdev_dev;
@@ -167,9 +201,19 @@ static long cxlf_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return cxlf_ioc_fence(cd, at);
 	case CXLFORK_IOC_SET:
 		return cxlf_ioc_set(cd, file, at);
+	case CXLFORK_IOC_DRAIN:
+		return cxlf_ioc_drain(cd, file, at);
+	case CXLFORK_IOC_LOST:
+		return cxlf_ioc_lost(cd, at);
 	default:
 		return -ENOTTY;
 	}
+}
+
+static int cxlf_release(struct inode *inode, struct file *file)
+{
+	cxlf_drain_release(cxlf_cdev_dev, file);
+	return 0;
 }
 
 static loff_t cxlf_llseek(struct file *file, loff_t off, int whence)
@@ -243,6 +287,7 @@ static ssize_t cxlf_read_raw(struct file *file, char __user *to, size_t len,
 /* No mmap: pages of the pool get into an address space by cxlrestore() only. */
 const struct file_operations cxlf_fops = {
 	.owner		= THIS_MODULE,
+	.release	= cxlf_release,
 	.llseek		= cxlf_llseek,
 	.read		= cxlf_read_raw,
 	.unlocked_ioctl	= cxlf_ioctl,

@@ -170,6 +170,7 @@ int cxlf_extents_claim(struct cxlf_dev *cd, u64 id, u32 nr, u32 *extents,
 	err = cxlf_etable_walk(cd, from, to, cxlf_taken_fn, taken);
 	if (err)
 		goto out;
+	cxlfork_pool_mark_bad(&cd->pool, taken, to);
 
 	/* One run; else halves of it, quarters, ... */
 	while (have < nr) {

@@ -142,6 +142,7 @@ struct cxlf_seen {
  * @nr_ran:	how many
  * @handles:	struct cxlfork_ckpt that exist
  * @idle:	woken when @handles gets zero
+ * @drainer:	descriptor that keeps new clones away
  * @beat:	heartbeat, once a second
  * @upkeep:	what other hosts want of this one's directory, once a second
  * @await:	while not attached: looks for a format, once a second
@@ -177,6 +178,7 @@ struct cxlf_dev {
 	u32			nr_ran;
 	atomic_t		handles;
 	wait_queue_head_t	idle;
+	const struct file	*drainer;
 	struct delayed_work	beat;
 	struct delayed_work	upkeep;
 	struct delayed_work	await;
@@ -405,6 +407,14 @@ int cxlf_remove(struct cxlf_dev *cd, const struct file *file, u64 id);
 /* access.c */
 bool cxlf_may_see(const struct file *file, u32 uid, u32 gid, u32 mode);
 bool cxlf_may_change(const struct file *file, u32 uid, u32 gid, u32 mode);
+
+/* drain.c */
+int cxlf_drain(struct cxlf_dev *cd, const struct file *file,
+	       struct cxlfork_pool_drain *args);
+void cxlf_drain_release(struct cxlf_dev *cd, const struct file *file);
+
+/* poison.c */
+extern const struct dev_pagemap_ops cxlf_pagemap_ops;
 
 /* list.c */
 int cxlf_list(struct cxlf_dev *cd, const struct file *file,

@@ -4,6 +4,7 @@
  */
 #include <linux/err.h>
 #include <linux/init.h>
+#include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/reboot.h>
@@ -122,6 +123,7 @@ int cxlf_bind(struct cxlf_dev *cd, struct device *dev, phys_addr_t base,
 	memset(&cd->pgmap, 0, sizeof(cd->pgmap));
 	cd->pgmap.type = MEMORY_DEVICE_GENERIC;
 	cd->pgmap.owner = (void *)&cxlfork_pgmap_owner;
+	cd->pgmap.ops = &cxlf_pagemap_ops;
 	cd->pgmap.range.start = base;
 	cd->pgmap.range.end = base + len - 1;
 	cd->pgmap.nr_range = 1;
@@ -155,26 +157,22 @@ out:
  * cxlf_unbind - let the region go
  * @cd: pool
  *
- * That can't be refused.  New checkpoints and restores fail at once; while
- * clones live or a checkpoint is being written, this waits, for as long as it
- * takes, and can't be interrupted: their memory would be gone.
+ * That can't be refused.  New checkpoints and restores fail at once.  Clones are
+ * localised: they go on without the pool.  While a checkpoint is being written,
+ * this waits, and can't be interrupted: its memory would be gone.
  *
  * Context: remove; sleeps.
  */
 void cxlf_unbind(struct cxlf_dev *cd)
 {
 	bool registered;
-	int handles;
 
 	mutex_lock(&cd->admin);
-	handles = cxlf_close(cd);
+	cxlf_close(cd);
 	registered = cd->registered;
 	cd->registered = false;
 	mutex_unlock(&cd->admin);
 
-	if (handles)
-		dev_warn(cd->dev, "unbind waits until %d checkpoint(s) are not in use any more\n",
-			 handles);
 	cancel_delayed_work_sync(&cd->await);
 	if (registered)
 		cxlfork_unregister_pool(&cd->pool);
@@ -193,6 +191,7 @@ void cxlf_unbind(struct cxlf_dev *cd)
 	cd->pool.base = 0;
 	up_write(&cd->live);
 	memunmap_pages(&cd->pgmap);
+	cxlfork_pool_forget_bad(&cd->pool);
 	cd->dev = NULL;
 	cxlf_reason(cd, "no DAX device is bound");
 	mutex_unlock(&cd->admin);
@@ -202,7 +201,8 @@ void cxlf_unbind(struct cxlf_dev *cd)
  * cxlf_shutdown - leave before the host goes down
  * @cd: pool
  *
- * If clones still run, the host doesn't say that it has left: it will be
+ * Clones that still run lose their access: they would end in a moment anyway.  If
+ * that can't be done at once, the host doesn't say that it has left: it will be
  * silent, and its references end when it boots again.
  *
  * Context: reboot notifier; sleeps.
@@ -212,7 +212,9 @@ void cxlf_shutdown(struct cxlf_dev *cd)
 	/* Formatting, or an unbind: don't hold up the reboot. */
 	if (!mutex_trylock(&cd->admin))
 		return;
-	if (cd->attached && !cxlf_close(cd))
+	if (cd->attached && cxlf_close(cd))
+		cxlfork_pool_sever(&cd->pool);
+	if (cd->attached && !atomic_read(&cd->handles))
 		cxlf_detach(cd);
 	mutex_unlock(&cd->admin);
 }
@@ -244,6 +246,7 @@ static int __init cxlf_init(void)
 	cd->pool.owner = THIS_MODULE;
 	cd->pool.fops = &cxlf_fops;
 	cd->pool.pgmap = &cd->pgmap;
+	INIT_LIST_HEAD(&cd->pool.bad);
 	cxlf_reason(cd, "no DAX device is bound");
 
 	err = cxlf_cdev_init(cd);

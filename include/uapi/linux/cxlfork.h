@@ -350,6 +350,46 @@ struct cxlfork_pool_fence {
 	char		reason[128];
 };
 
+/**
+ * struct cxlfork_pool_drain - get the clones of this host off the pool
+ * @flags:	none yet: 0
+ * @budget:	in: pages after which to return, about; 0: count, copy nothing
+ * @copied:	out: pages that this call has copied to local memory
+ * @lost:	out: pages that can't be read; who touches one gets SIGBUS
+ * @pages:	out, if @budget is 0: pages in CXL memory that clones map
+ * @users:	out: clones that may map pages of the pool, and calls that use it
+ * @stuck:	out: clones that were tried and for which there was no memory
+ *
+ * From the first call until the descriptor is closed there are no new clones on
+ * this host; only one descriptor can do this at a time (EBUSY).  Call it until
+ * @users is 0: then this host refers to no checkpoint any more.  ENOMEM: only
+ * such are left for which there is not enough memory.
+ */
+struct cxlfork_pool_drain {
+	__aligned_u64	flags;
+	__aligned_u64	budget;
+	__aligned_u64	copied;
+	__aligned_u64	lost;
+	__aligned_u64	pages;
+	__aligned_u64	users;
+	__aligned_u64	stuck;
+};
+
+/**
+ * struct cxlfork_lost - a page of the pool that this host can't read any more
+ * @cursor:	in: where to go on, 0 at first; out: what to pass next.  The
+ *		call fails with ENOENT after the last one.
+ * @offset:	out: of the page in the region
+ * @id:		out: checkpoint it belonged to when that was found, or 0
+ * @clones:	out: processes of this host that had it mapped
+ */
+struct cxlfork_lost {
+	__aligned_u64	cursor;
+	__aligned_u64	offset;
+	__aligned_u64	id;
+	__aligned_u64	clones;
+};
+
 /* Format although a silent host may still use the pool, or over foreign data. */
 #define CXLFORK_FORMAT_FORCE	(1ULL << 0)
 #define CXLFORK_FORMAT_FLAGS	CXLFORK_FORMAT_FORCE
@@ -385,6 +425,10 @@ struct cxlfork_pool_format {
 /* Needs CAP_SYS_ADMIN. */
 #define CXLFORK_IOC_FENCE	_IOWR(CXLFORK_IOC_MAGIC, 5, struct cxlfork_pool_fence)
 #define CXLFORK_IOC_SET		_IOW(CXLFORK_IOC_MAGIC, 6, struct cxlfork_ckpt_set)
+/* Needs CAP_SYS_ADMIN. */
+#define CXLFORK_IOC_DRAIN	_IOWR(CXLFORK_IOC_MAGIC, 7, struct cxlfork_pool_drain)
+/* Needs CAP_SYS_ADMIN. */
+#define CXLFORK_IOC_LOST	_IOWR(CXLFORK_IOC_MAGIC, 10, struct cxlfork_lost)
 
 /*
  * read() and pread() on the control device give the raw bytes of the region,

@@ -293,6 +293,9 @@ int cxlfork_pool_fence(int pool, struct cxlfork_pool_fence *fence);
  */
 int cxlfork_find_host(int pool, const char *what,
 		      struct cxlfork_host_info *info);
+int cxlfork_pool_drain(int pool, struct cxlfork_pool_drain *drain);
+/* 1, 0 after the last one, -1; @lost is zero at first. */
+int cxlfork_next_lost(int pool, struct cxlfork_lost *lost);
 
 /* Take a text for an id; false: it isn't one. */
 bool cxlfork_parse_id(const char *text, __u64 *id);

@@ -95,6 +95,18 @@ int cxlfork_find_host(int pool, const char *what,
 	return -1;
 }
 
+int cxlfork_pool_drain(int pool, struct cxlfork_pool_drain *drain)
+{
+	return ioctl(pool, CXLFORK_IOC_DRAIN, drain) ? -1 : 0;
+}
+
+int cxlfork_next_lost(int pool, struct cxlfork_lost *lost)
+{
+	if (ioctl(pool, CXLFORK_IOC_LOST, lost))
+		return errno == ENOENT ? 0 : -1;
+	return 1;
+}
+
 int cxlfork_next(int pool, struct cxlfork_ckpt_info *info)
 {
 	__u64 cursor = info->cursor;
