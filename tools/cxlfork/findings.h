@@ -14,7 +14,7 @@
 #define FINDING_LINE	(3 * FINDING_TEXT)
 
 enum finding_kind {
-#define KIND(enumerator, word, expected)	enumerator,
+#define KIND(enumerator, ...)	enumerator,
 #include "finding_kinds.h"
 #undef KIND
 	NR_FINDING_KINDS,

@@ -63,6 +63,18 @@ static const struct argp argp = {
 	children, NULL, NULL,
 };
 
+/* Whose page an entry maps, if it is a parent's. */
+static void count_parent(struct view *view, __u64 entry)
+{
+	__u64 offset = entry_target(&view->image, entry);
+	__u32 i;
+
+	for (i = 0; i < view->image.nr_parents; i++)
+		if (view->image.parents[i].image &&
+		    image_has_page(view->image.parents[i].image, offset))
+			view->parent_pages[i]++;
+}
+
 static void count_leaf(struct view *view, __u64 i, __u32 *vma)
 {
 	const struct cxlfork_vma *vmas = image_vmas(&view->image);
@@ -82,8 +94,10 @@ static void count_leaf(struct view *view, __u64 i, __u32 *vma)
 			++*vma;
 		if (*vma == nr_vmas)
 			return;
-		if (entries[n] && addr >= le64(vmas[*vma].start))
-			view->vma_pages[*vma]++;
+		if (!entries[n] || addr < le64(vmas[*vma].start))
+			continue;
+		view->vma_pages[*vma]++;
+		count_parent(view, le64(entries[n]));
 	}
 }
 

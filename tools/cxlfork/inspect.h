@@ -14,6 +14,7 @@
  * @whole:	leaves that can be attached as they are
  * @huge:	leaves that are one page of 2 MiB
  * @dirty:	pages that the parent wrote
+ * @parent_pages: for each parent: pages of it that are mapped
  * @leaves:	list each leaf
  */
 struct view {
@@ -23,6 +24,7 @@ struct view {
 	__u64		whole;
 	__u64		huge;
 	__u64		dirty;
+	__u64		parent_pages[CXLFORK_MAX_PARENTS];
 	bool		leaves;
 };
 

@@ -150,6 +150,21 @@ static struct json_object *task_json(const struct view *view)
 	return object;
 }
 
+static struct json_object *parents_json(const struct view *view)
+{
+	struct json_object *list = json_object_new_array(), *item;
+	__u32 i;
+
+	for (i = 0; i < view->image.nr_parents; i++) {
+		item = json_object_new_object();
+		json_hex(item, "id", view->image.parents[i].id);
+		json_flag(item, "usable", view->image.parents[i].image);
+		json_num(item, "pages_mapped", view->parent_pages[i]);
+		json_object_array_add(list, item);
+	}
+	return list;
+}
+
 static struct json_object *problems_json(const struct findings *findings)
 {
 	struct json_object *list = json_object_new_array();
@@ -174,6 +189,7 @@ void print_view_json(const struct view *view, const struct findings *findings)
 	json_str(object, "state", cxlfork_ckpt_state_name(view->ckpt.state));
 	json_num(object, "owner", CXLFORK_ID_SLOT(view->ckpt.id));
 	json_num(object, "created", le64(entry->created));
+	json_num(object, "expires", le64(entry->expires));
 	json_num(object, "uid", le32(entry->uid));
 	json_num(object, "gid", le32(entry->gid));
 	json_num(object, "mode", le32(entry->mode));
@@ -197,6 +213,7 @@ void print_view_json(const struct view *view, const struct findings *findings)
 	add(object, "vmas", vmas_json(view));
 	add(object, "files", files_json(view));
 	add(object, "fds", fds_json(view));
+	add(object, "parents", parents_json(view));
 	if (view->leaves)
 		add(object, "leaf_tables", leaves_json(view));
 	add(object, "problems", problems_json(findings));

@@ -91,6 +91,8 @@ static void print_header(const struct view *view)
 	const struct cxlfork_ckpt_entry *entry = &view->ckpt.entry;
 	const struct cxlfork_task *task = image_task(&view->image);
 	char text[PRINTABLE_MAX], when[TIME_TEXT_MAX], size[HUMAN_MAX];
+	char cwd[PRINTABLE_MAX];
+	__u32 i;
 
 	printf("checkpoint 0x%llx", view->ckpt.id);
 	if (entry->name[0])
@@ -100,6 +102,8 @@ static void print_header(const struct view *view)
 	       cxlfork_ckpt_state_name(view->ckpt.state),
 	       time_text(when, le64(entry->created)), le32(entry->uid),
 	       le32(entry->gid), le32(entry->mode));
+	if (entry->expires)
+		printf("expires %s\n", time_text(when, le64(entry->expires)));
 	printf("image at 0x%llx: %u extents, %s, made for base 0x%llx\n",
 	       le64(entry->first), view->image.nr_extents,
 	       human_size(size, view->image.size), view->image.phys_base);
@@ -113,11 +117,14 @@ static void print_header(const struct view *view)
 	       view->image.nr_pages,
 	       human_size(size, view->image.nr_pages * PAGE_BYTES),
 	       view->image.data_off, view->dirty);
+	for (i = 0; i < view->image.nr_parents; i++)
+		printf("parent: 0x%llx, %llu of its pages are mapped\n",
+		       view->image.parents[i].id, view->parent_pages[i]);
 	if (task)
 		printf("task: %s, was thread %u, cwd %s, payload of up to %u bytes\n",
 		       printable(text, (const char *)task->comm,
 				 sizeof(task->comm)), le32(task->tid),
-		       image_string(&view->image, le32(task->cwd)) ?: "?",
+		       string_of(&view->image, task->cwd, cwd),
 		       le32(task->payload_max));
 }
 

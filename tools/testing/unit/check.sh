@@ -94,6 +94,10 @@ json 'fsck --json' "$cxlfork" pool fsck --json --file "$pool"
 expect 0 'heap' 'inspect by name' "$cxlfork" inspect --file "$pool" resize
 expect 0 '^LEAF' 'inspect by id' \
 	"$cxlfork" inspect --leaves --file "$pool" 0x20103
+expect 0 'parent: 0x20103, 9 of its pages' 'inspect: a parent' \
+	"$cxlfork" inspect --file "$pool" resize-warm
+json 'inspect --json: a parent' \
+	"$cxlfork" inspect --json --file "$pool" resize-warm
 json 'inspect --json' "$cxlfork" inspect --leaves --json --file "$pool" resize
 expect 1 'no checkpoint' 'inspect: no such' \
 	"$cxlfork" inspect --file "$pool" other
@@ -123,6 +127,8 @@ expect 1 'section task: CRC' 'fsck: a section damaged' \
 	"$cxlfork" pool fsck --file "$tmp/damaged"
 expect 1 'section task: CRC' 'inspect: a section damaged' \
 	"$cxlfork" inspect --file "$tmp/damaged" resize
+expect 1 '"kind": *"section-crc"' 'fsck --json: kinds' \
+	"$cxlfork" pool fsck --json --file "$tmp/damaged"
 json 'inspect --json: a section damaged' \
 	"$cxlfork" inspect --json --file "$tmp/damaged" resize
 poke "$tmp/damaged" $((4 * 2097152 + 100)) 377	# the image header

@@ -105,7 +105,7 @@ static int fake_list(struct cxlfork_ckpt_info *info)
 		info->cursor = i + 1;
 		return 0;
 	}
-	return ENOENT;
+	return -ENOENT;
 }
 
 static int fake_remove(const __u64 *id)
@@ -113,11 +113,11 @@ static int fake_remove(const __u64 *id)
 	struct cxlfork_ckpt_info *ckpt = find(*id);
 
 	if (!ckpt)
-		return ENOENT;
+		return -ENOENT;
 	if (ckpt->uid == OTHER_UID)
-		return EPERM;
+		return -EPERM;
 	if (ckpt->pins)
-		return EBUSY;
+		return -EBUSY;
 	if (ckpt->refs || ckpt->keeps) {
 		ckpt->state = CXLFORK_CKPT_RETIRING;
 		return 0;
@@ -136,7 +136,7 @@ static int fake_fence(struct cxlfork_pool_fence *fence)
 	snprintf(fence->reason, sizeof(fence->reason),
 		 "the host in slot %u is alive; switch it off first",
 		 fence->slot);
-	return EBUSY;
+	return -EBUSY;
 }
 
 static int fake_set(const struct cxlfork_ckpt_set *set)
@@ -144,9 +144,9 @@ static int fake_set(const struct cxlfork_ckpt_set *set)
 	struct cxlfork_ckpt_info *ckpt = find(set->id);
 
 	if (!ckpt)
-		return ENOENT;
+		return -ENOENT;
 	if (set->flags & CXLFORK_SET_TTL && ckpt->owner)
-		return EREMOTE;
+		return -EREMOTE;
 	if (set->flags & CXLFORK_SET_TTL)
 		printf("expires in %llu s\n", set->ttl);
 	else
@@ -186,8 +186,8 @@ int ioctl(int fd, unsigned long request, ...)
 		err = fake_set(arg);
 		break;
 	default:
-		err = ENOTTY;
+		err = -ENOTTY;
 	}
-	errno = err;
+	errno = -err;
 	return err ? -1 : 0;
 }
