@@ -92,15 +92,16 @@ def command(lab, node):
 
 
 def monitor(node_dir, *commands):
-    """Runs monitor commands; the answer of the last one."""
+    """Runs monitor commands, each a name or (name, arguments); the last one's answer."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
         s.settimeout(10)
         connect(s, node_dir, "qmp.sock")
         f = s.makefile("rw", encoding="utf-8")
         f.readline()
         answer = None
-        for name in ("qmp_capabilities", *commands):
-            f.write(json.dumps({"execute": name}) + "\n")
+        for command in ("qmp_capabilities", *commands):
+            name, arguments = (command, {}) if isinstance(command, str) else command
+            f.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
             f.flush()
             while True:
                 line = f.readline()

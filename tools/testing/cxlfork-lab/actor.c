@@ -5,10 +5,12 @@
  * while it waits for a line makes clones that wait for one.
  *
  * usage: actor			a ghost, without memory worth mentioning
- *        actor MEGABYTES SEED	with so much, filled
+ *        actor MEGABYTES SEED [huge]	with so much, filled; in pages of 2 MiB
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -71,7 +73,7 @@ static void verify(unsigned int seed)
 	say("same");
 }
 
-static void map(size_t megabytes)
+static void map(size_t megabytes, int advice)
 {
 	char *p;
 
@@ -80,7 +82,7 @@ static void map(size_t megabytes)
 	if (p == MAP_FAILED)
 		_exit(97);
 	memory = (char *)(((uintptr_t)p + LEAF - 1) & ~(LEAF - 1));
-	madvise(memory, size, MADV_NOHUGEPAGE);
+	madvise(memory, size, advice);
 }
 
 /* A file, mapped privately. */
@@ -247,6 +249,49 @@ static void order_first(const char *arg)
 	say("first %.18s", memory);
 }
 
+/* Where a page is: its physical address, its own. */
+static void order_frame(const char *arg)
+{
+	uintptr_t at = (uintptr_t)memory + strtoul(arg, NULL, 0) * PAGE;
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	uint64_t entry = 0;
+
+	if (pread(fd, &entry, sizeof(entry), at / PAGE * sizeof(entry)) != sizeof(entry))
+		entry = 0;
+	close(fd);
+	say("frame %#llx at %#lx", entry >> 63 ? (entry & ((1ULL << 55) - 1)) * PAGE : 0ULL,
+	    (long)at);
+}
+
+static sigjmp_buf bus_error;
+
+static void on_bus_error(int sig, siginfo_t *info, void *context)
+{
+	(void)sig;
+	(void)context;
+	siglongjmp(bus_error, info->si_code);
+}
+
+/* look PAGE SEED: is it what it was, or lost? */
+static void order_look(const char *arg)
+{
+	struct sigaction sa = { .sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO };
+	char *end;
+	size_t i = strtoul(arg, &end, 0) * PAGE;
+	uint64_t wanted = word(i, atoi(end)), got;
+	int code;
+
+	sigaction(SIGBUS, &sa, NULL);
+	code = sigsetjmp(bus_error, 1);
+	if (code) {
+		say("lost %d", code);
+	} else {
+		got = *(volatile uint64_t *)(memory + i);
+		say(got == wanted ? "same" : "differs");
+	}
+	signal(SIGBUS, SIG_DFL);
+}
+
 static void order_fork(const char *arg)
 {
 	(void)arg;
@@ -269,6 +314,8 @@ static const struct {
 	{ "fence",		fence },
 	{ "first",		order_first },
 	{ "fork",		order_fork },
+	{ "frame",		order_frame },
+	{ "look",		order_look },
 	{ "mapfile",		map_file },
 	{ "pid",		order_pid },
 	{ "remove",		remove_it },
@@ -302,7 +349,7 @@ int main(int argc, char **argv)
 
 	pool = open("/dev/cxlfork", O_RDWR);
 	if (argc > 2) {
-		map(strtoul(argv[1], NULL, 0));
+		map(strtoul(argv[1], NULL, 0), argc > 3 ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 		fill(atoi(argv[2]), PAGE);
 	}
 	say("ready %d", getpid());

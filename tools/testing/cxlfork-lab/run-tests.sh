@@ -38,6 +38,8 @@ debug   equal   delete
 debug   equal   damage
 debug   equal   file-changed
 debug   equal   publisher-dies
+debug   equal   region-gone
+debug   equal   poison
 debug   equal   stress
 
 default equal   kselftest
@@ -50,6 +52,8 @@ default equal   pool-full
 default equal   reclaim
 default equal   restore-speed
 default equal   publisher-dies
+default equal   region-gone
+default equal   poison
 default equal   paths
 default equal   stock-mm
 default unequal share-unequal
