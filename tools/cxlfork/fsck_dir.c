@@ -99,6 +99,9 @@ void check_dir(struct fsck *f, __u32 slot)
 		    (!gen && ckpt.state != CXLFORK_CKPT_FREE))
 			problem(f->findings, BAD_CKPT_GEN, "generation %llu",
 				gen);
+		if (!gen && ckpt.entry.expires)
+			problem(f->findings, BAD_EXPIRES, "expires at %llu",
+				le64(ckpt.entry.expires));
 		if (ckpt.state == CXLFORK_CKPT_FREE)
 			continue;
 		f->counts->ckpts++;

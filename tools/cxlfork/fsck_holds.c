@@ -127,14 +127,29 @@ static void check_ref(struct fsck *f, __u32 slot, __u32 owner, __u32 idx)
 	}
 }
 
+/* Any time, but of something that there was once. */
+static void check_restored(struct fsck *f, __u32 slot, __u32 owner, __u32 idx)
+{
+	__u64 when = le64(f->slots[slot].restored[owner][idx]);
+
+	if (when && (owner >= f->geo.nr_slots || !host_claimed(f, owner) ||
+		     !CXLFORK_WORD_GEN(entry_word(f, owner, idx))))
+		problem(f->findings, BAD_RESTORED_NOWHERE,
+			"has restored slot %u, entry %u at %llu", owner, idx,
+			when);
+}
+
 void check_refs(struct fsck *f, __u32 slot)
 {
 	__u32 owner, idx;
 
 	findings_at(f->findings, "slot %u", slot);
-	for (owner = 0; owner < CXLFORK_MAX_SLOTS; owner++)
-		for (idx = 0; idx < CXLFORK_MAX_CKPTS; idx++)
+	for (owner = 0; owner < CXLFORK_MAX_SLOTS; owner++) {
+		for (idx = 0; idx < CXLFORK_MAX_CKPTS; idx++) {
 			check_ref(f, slot, owner, idx);
+			check_restored(f, slot, owner, idx);
+		}
+	}
 }
 
 /**

@@ -172,7 +172,7 @@ const char *cxlfork_strerror(int err)
 	case ENOSPC:
 		return "the pool is full; remove checkpoints (cxlfork rm)";
 	case EDQUOT:
-		return "the owner's quota is used up (kernel.cxlfork.quota_mib); remove checkpoints";
+		return "the quota of its owner is used up (kernel.cxlfork.quota_mib)";
 	case ETIME:
 		return "the checkpoint has expired";
 	case EREMOTE:

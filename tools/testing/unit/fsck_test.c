@@ -28,13 +28,13 @@ static enum super_state run(const struct synth *synth, bool lives,
 	return fsck_run(&region, &pulse, counts, findings);
 }
 
-static size_t problems(const struct synth *synth)
+size_t problems(const struct synth *synth)
 {
 	struct findings findings;
 	struct fsck_counts counts;
 	size_t nr;
 
-	run(synth, false, &counts, &findings);
+	run(synth, true, &counts, &findings);
 	nr = findings.nr;
 	findings_free(&findings);
 	return nr;
@@ -198,6 +198,7 @@ static void test_shares(struct synth *s)
 	s->child->word = 0;
 	memset(s->slots[1].refs, 0, sizeof(s->slots[1].refs));
 	memset(s->slots[1].keeps, 0, sizeof(s->slots[1].keeps));
+	memset(s->slots[1].restored, 0, sizeof(s->slots[1].restored));
 	memset(s->slots[0].keeps, 0, sizeof(s->slots[0].keeps));
 	memset(s->slots[2].refs, 0, sizeof(s->slots[2].refs));
 	synth_seal(s);
@@ -294,6 +295,7 @@ static void test_header_sweep(struct synth *s)
 int main(void)
 {
 	void *mem = malloc(SYNTH_SIZE);
+	size_t tried, missed;
 	struct synth synth;
 
 	if (!mem)
@@ -308,6 +310,9 @@ int main(void)
 	test_common();
 	test_kinds();
 	test_header_sweep(&synth);
+	tried = sweep_pool(&synth, &missed);
+	ok(!missed && tried > 5000, "%zu bits of the pool's own data: each is looked at",
+	   tried);
 	free(mem);
 	return tap_done();
 }

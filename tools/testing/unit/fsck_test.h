@@ -53,11 +53,15 @@ struct damage {
 /* Several of them. */
 #define POKES(...)	.pokes = { __VA_ARGS__ }
 
+/* What a check finds, with all hosts seen to live. */
+size_t problems(const struct synth *s);
 /* Do it, look, and put it right. */
 void try_damage(struct synth *s, const struct damage *d);
 
 /* fsck_test_pool.c, fsck_test_image.c: all there are */
 void test_pool_damage(struct synth *s);
 void test_image_damage(struct synth *s);
+/* fsck_test_sweep.c: flip bits all over the pool's own data; how many */
+size_t sweep_pool(struct synth *s, size_t *missed);
 
 #endif /* CXLFORK_FSCK_TEST_H */

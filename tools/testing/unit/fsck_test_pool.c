@@ -149,6 +149,7 @@ static void test_directory(struct synth *s)
 		  POKES(POKE(writing->name[0], 'o'), POKE(writing->name[1], 'l'),
 			POKE(writing->name[2], 'd'), POKE(writing->name[3], 0)) },
 		{ "expires", POKES(POKE(s->entry->expires, 1)) },
+		D("expires, but was never used", other->expires, 1, BAD_EXPIRES),
 	};
 
 	try_list(s, list, ARRAY_SIZE(list));
@@ -219,6 +220,10 @@ static void test_refs(struct synth *s)
 		{ "references from before, while it attaches",
 		  POKES(POKE(slots[1].host.state, CXLFORK_HOST_FREE),
 			POKE(slots[1].refs[1][7], CXLFORK_REF(6, 0, 7))), .lives = true },
+		D("restored beyond the slots", slots[0].restored[9][0], 1,
+		  BAD_RESTORED_NOWHERE),
+		D("restored what never was", slots[0].restored[1][1], 1, BAD_RESTORED_NOWHERE),
+		{ "restored what was", POKES(POKE(slots[0].restored[1][7], 1)) },
 		D("references of one that has left", slots[1].host.state,
 		  CXLFORK_HOST_DETACHED, BAD_REF_DETACHED),
 	};
