@@ -299,7 +299,8 @@ int main(int argc, char **argv)
 			order_restore();
 			break;
 		case 5:
-			order_delete();
+			if (draw(2))
+				order_delete();
 			break;
 		case 6:
 			order_pin();
@@ -309,6 +310,8 @@ int main(int argc, char **argv)
 			break;
 		}
 		say("op %lu", ++n);
+		/* Those that boot want the processor, too. */
+		usleep(draw(40000));
 	}
 	if (lingering) {
 		kill(lingering, SIGKILL);
