@@ -26,7 +26,7 @@ enum {
 };
 
 static struct places places;
-static struct mutate mutate = { .p = &places };
+static struct mutate mutate = { .p = &places, .spare = -1 };
 static struct input input;
 static bool seal;
 static unsigned int due;	/* accesses until the next change */
@@ -36,7 +36,7 @@ static void other_host(void)
 {
 	if (!due || --due)
 		return;
-	mutate_one(&mutate, &input, MUTATE_POOL | MUTATE_IMAGE);
+	mutate_one(&mutate, &input, MUTATE_POOL | MUTATE_IMAGE | MUTATE_LEAVES);
 	shim_say("meanwhile: %s\n", mutate.about);
 	if (seal)
 		mutate_seal(&mutate, MUTATE_POOL | MUTATE_IMAGE);
@@ -162,7 +162,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	else
 		size = 0;
 	while (input.left > size) {
-		mutate_one(&mutate, &input, MUTATE_IMAGE |
+		mutate_one(&mutate, &input, MUTATE_IMAGE | MUTATE_LEAVES |
 			   (how & NOBODY ? MUTATE_POOL : 0));
 		shim_say("%s\n", mutate.about);
 	}

@@ -21,7 +21,7 @@ enum {
 };
 
 static struct places places;
-static struct mutate mutate = { .p = &places };
+static struct mutate mutate = { .p = &places, .spare = -1 };
 static struct input input;
 static bool bound, seal, race, raced;
 static unsigned int due;
@@ -55,7 +55,7 @@ static u64 pick_id(void)
 	case 0:
 		return SEED_ID;
 	case 1:
-		return CXLFORK_ID(1 + (n >> 6), n >> 2 & 1, n >> 3 & 7);
+		return CXLFORK_ID(1 + (n >> 5), n >> 2 & 7, input_u8(&input));
 	case 2:
 		return writing ? writing->id : SYNTH_WRITING_ID;
 	default:
@@ -188,6 +188,18 @@ static void op_create(void)
 	}
 }
 
+/* A memory error, as the kernel is told of one. */
+static void op_poison(void)
+{
+	struct cxlfork_lost lost = { .cursor = input_u8(&input) };
+	u32 extent = input_u8(&input) % SYNTH_EXTENTS;
+
+	if (host.cd->attached && !(input_u8(&input) % 8))
+		cxlfork_pool_poisoned(&host.cd->pool,
+				      (u64)extent << CXLFORK_EXTENT_SHIFT, 0);
+	cxlfork_pool_lost(&host.cd->pool, &lost);
+}
+
 static void op_publish(bool publish)
 {
 	if (writing && publish)
@@ -278,8 +290,10 @@ static void operate(u32 op)
 		op_publish(input_u8(&input) & 1);
 		break;
 	case 12:
-	case 13:
 		shim_work();
+		break;
+	case 13:
+		op_poison();
 		break;
 	case 14:
 		op_bind();
@@ -294,7 +308,7 @@ static void step(u32 op)
 {
 	static const char *const names[] = {
 		"change", "list", "host", "count", "get", "get", "put", "remove",
-		"set", "fence", "create", "publish", "work", "work", "bind", "format",
+		"set", "fence", "create", "publish", "work", "poison", "bind", "format",
 	};
 
 	shim_say("%s (slot %d, %s)\n", names[op], (int)host.cd->slot,

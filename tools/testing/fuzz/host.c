@@ -91,6 +91,24 @@ void cxlfork_pool_put(struct cxlfork_pool *pool)
 	pool->users.count--;
 }
 
+/* There are no clones to be parted from it. */
+const struct dev_pagemap_ops cxlf_pagemap_ops;
+
+bool cxlfork_pool_sever(struct cxlfork_pool *pool)
+{
+	return true;
+}
+
+struct mm_struct *cxlfork_next_mm(struct mm_struct *mm)
+{
+	return NULL;
+}
+
+long cxlfork_lose_page(struct mm_struct *mm, unsigned long pfn)
+{
+	return 0;
+}
+
 void cxlfork_pool_kill(struct cxlfork_pool *pool)
 {
 	host.killed = true;

@@ -44,6 +44,7 @@ static void put(struct mutate *m, __u64 off, const void *from, size_t len)
 		    m->nr == MUTATE_LOG)
 			continue;
 		m->bytes[m->nr].off = off;
+		m->bytes[m->nr].is = *byte;
 		m->bytes[m->nr++].was = m->p->mem[off];
 		m->p->mem[off] = *byte;
 		if (m->mirror)
@@ -53,19 +54,25 @@ static void put(struct mutate *m, __u64 off, const void *from, size_t len)
 
 void mutate_undo(struct mutate *m)
 {
-	while (m->nr--) {
-		m->p->mem[m->bytes[m->nr].off] = m->bytes[m->nr].was;
+	__u64 off;
+
+	while (m->nr) {
+		m->nr--;
+		off = m->bytes[m->nr].off;
+		if (m->p->mem[off] != m->bytes[m->nr].is)
+			continue;
+		m->p->mem[off] = m->bytes[m->nr].was;
 		if (m->mirror)
-			m->mirror[m->bytes[m->nr].off] = m->bytes[m->nr].was;
+			m->mirror[off] = m->bytes[m->nr].was;
 	}
-	m->nr = 0;
 }
 
 /* --- where */
 
 enum what {
 	/* of the pool */
-	SUPER, HOST, FENCES, ENTRY, WORD, ETABLE, REFS, KEEPS, RESTORED,
+	SUPER, HOST, FENCES,
+	ENTRY, WORD, ETABLE, REFS, KEEPS, RESTORED,
 	/* of the image */
 	HEADER, SECTION, BODY, EXTENTS, TABLE,
 	PAGES,
@@ -84,8 +91,10 @@ static __u32 whats(unsigned int kinds)
 
 	if (kinds & MUTATE_POOL)
 		mask |= (1 << HEADER) - 1;
+	if (kinds & MUTATE_DIR)
+		mask |= (1 << HEADER) - (1 << ENTRY);
 	if (kinds & MUTATE_IMAGE)
-		mask |= (1 << PAGES) - (1 << HEADER);
+		mask |= (1 << TABLE) - (1 << HEADER);
 	if (kinds & MUTATE_LEAVES)
 		mask |= 1 << TABLE;
 	if (kinds & MUTATE_PAGES)
@@ -112,8 +121,12 @@ static __u64 field(struct input *in, __u64 at, __u64 len)
 
 static __u64 place_slot(struct mutate *m, struct input *in, enum what what)
 {
-	__u64 slot = places_slot(m->p, input_u8(in) % m->p->super.nr_slots);
-	__u32 n = input_u16(in);
+	__u32 which = input_u8(in) % m->p->super.nr_slots, n = input_u16(in);
+	__u64 slot;
+
+	if ((int)which == m->spare)
+		which = CXLFORK_ID_SLOT(m->p->id);
+	slot = places_slot(m->p, which);
 
 	/* The directory of the checkpoint at hand, and its entry, more often. */
 	switch (what) {
@@ -145,6 +158,11 @@ static __u64 place_slot(struct mutate *m, struct input *in, enum what what)
 	return slot + n % (CXLFORK_MAX_SLOTS * CXLFORK_MAX_CKPTS) * 8;
 }
 
+static const __u8 decisive[] = {
+	CXLFORK_SEC_TASK, CXLFORK_SEC_MM, CXLFORK_SEC_VMAS, CXLFORK_SEC_VMAS,
+	CXLFORK_SEC_FDS, CXLFORK_SEC_LEAVES,
+};
+
 static __u64 place_image(struct mutate *m, struct input *in, enum what what)
 {
 	const struct cxlfork_image *image = &m->p->image;
@@ -163,10 +181,13 @@ static __u64 place_image(struct mutate *m, struct input *in, enum what what)
 		return places_image(m->p, image->extents_off) +
 		       input_u16(in) % m->p->nr_extents * 4;
 	case BODY:
-		sec = &image->sections[input_u8(in) % CXLFORK_NR_SECTIONS];
+		/* Most of them in what has most to say. */
+		n = input_u8(in);
+		sec = &image->sections[n & 1 ? decisive[(n >> 1) % ARRAY_SIZE(decisive)] :
+				       (n >> 1) % CXLFORK_NR_SECTIONS];
+		if (sec->length < 4)
+			sec = &image->sections[CXLFORK_SEC_TASK];
 		n = sec->length / 4;
-		if (!n)
-			return places_image(m->p, sec->offset);
 		return places_image(m->p, sec->offset + input_u16(in) % n * 4);
 	case TABLE:
 		n = input_u8(in) % (image->nr_leaves ?: 1);
@@ -369,9 +390,11 @@ void mutate_seal(struct mutate *m, unsigned int kinds)
 
 	if (kinds & MUTATE_IMAGE)
 		seal_image(m);
+	if (kinds & (MUTATE_DIR | MUTATE_POOL))
+		seal_head(m, m->p->entry_off + head,
+			  sizeof(struct cxlfork_ckpt_entry) - head);
 	if (!(kinds & MUTATE_POOL))
 		return;
-	seal_head(m, m->p->entry_off + head, sizeof(struct cxlfork_ckpt_entry) - head);
 	for (s = 0; s < m->p->super.nr_slots; s++) {
 		if (!((struct cxlfork_head *)(m->p->mem + places_slot(m->p, s)))->magic)
 			continue;
@@ -379,4 +402,22 @@ void mutate_seal(struct mutate *m, unsigned int kinds)
 		seal_entries(m, places_slot(m->p, s));
 	}
 	seal_head(m, 0, sizeof(struct cxlfork_super));
+}
+
+void mutate_renew(struct mutate *m, __u64 gen)
+{
+	struct places *p = m->p;
+	__u64 word = CXLFORK_WORD(gen, CXLFORK_CKPT_LIVE);
+	__u32 i;
+
+	p->id = CXLFORK_ID(gen, CXLFORK_ID_SLOT(p->id), CXLFORK_ID_IDX(p->id));
+	p->image.id = p->id;
+	put(m, places_image(p, offsetof(struct cxlfork_image, id)), &p->id, sizeof(p->id));
+	for (i = 0; i < p->nr_extents; i++)
+		put(m, p->super.etable_off + p->extents[i] * 8ULL, &p->id, sizeof(p->id));
+	put(m, p->entry_off + offsetof(struct cxlfork_ckpt_entry, id), &p->id,
+	    sizeof(p->id));
+	mutate_seal(m, MUTATE_IMAGE | MUTATE_DIR);
+	put(m, p->entry_off, &word, sizeof(word));
+	m->nr = 0;
 }

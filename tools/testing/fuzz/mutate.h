@@ -25,8 +25,10 @@ __u64 input_u64(struct input *in);
  * struct mutate - changes to a pool
  * @p:		the pool
  * @mirror:	changed likewise, or NULL: tells these changes from others'
- * @bytes:	what was there before
+ * @bytes:	what was there before, and is now
  * @nr:		how many of them
+ * @spare:	a slot that isn't touched: what its host writes is not to be undone;
+ *		or -1
  * @about:	the last change, for people
  */
 struct mutate {
@@ -34,25 +36,29 @@ struct mutate {
 	__u8		*mirror;
 	struct {
 		__u64	off;
-		__u8	was;
+		__u8	was, is;
 	}		bytes[MUTATE_LOG];
 	__u32		nr;
+	int		spare;
 	char		about[160];
 };
 
-/* What is changed: structures of the pool, of one image, or both. */
+/* What is changed. */
 enum mutate_kind {
-	MUTATE_POOL	= 1,
-	MUTATE_IMAGE	= 2,
-	MUTATE_LEAVES	= 4,	/* and nothing else of the image */
-	MUTATE_PAGES	= 8,	/* data pages: anything goes */
+	MUTATE_POOL	= 1,	/* superblock, slots, directories, extent table */
+	MUTATE_DIR	= 2,	/* of these, what concerns checkpoints */
+	MUTATE_IMAGE	= 4,	/* header and sections: what has a checksum */
+	MUTATE_LEAVES	= 8,
+	MUTATE_PAGES	= 16,	/* data pages: anything goes */
 };
 
 /* One change. */
 void mutate_one(struct mutate *m, struct input *in, unsigned int kinds);
 /* Checksums are right again, as far as what they cover can be found. */
 void mutate_seal(struct mutate *m, unsigned int kinds);
-/* All is as it was. */
+/* It is another checkpoint from now on, the @gen-th of its directory entry. */
+void mutate_renew(struct mutate *m, __u64 gen);
+/* All is as it was, but for what somebody else has changed meanwhile. */
 void mutate_undo(struct mutate *m);
 
 #endif /* FUZZ_MUTATE_H */

@@ -140,6 +140,14 @@ void shim_queue(struct work_struct *work)
 	shim_works[shim_nr_works++] = work;
 }
 
+void flush_work(struct work_struct *work)
+{
+	if (!work->queued)
+		return;
+	work->queued = false;
+	work->func(work);
+}
+
 void shim_work(void)
 {
 	struct work_struct *todo[SHIM_WORKS];

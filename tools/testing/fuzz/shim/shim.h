@@ -62,8 +62,11 @@ void *shim_alloc(size_t nr, size_t size, bool zero, size_t max);
 #define SHIM_KMALLOC_MAX	(4UL << 20)
 #define GFP_KERNEL		0
 #define GFP_KERNEL_ACCOUNT	0
+#define __GFP_NOFAIL		1
 #define kmalloc(size, gfp)	shim_alloc(1, size, false, SHIM_KMALLOC_MAX)
-#define kzalloc(size, gfp)	shim_alloc(1, size, true, SHIM_KMALLOC_MAX)
+#define kzalloc(size, gfp) \
+	((gfp) & __GFP_NOFAIL ? calloc(1, size) : \
+	 shim_alloc(1, size, true, SHIM_KMALLOC_MAX))
 #define kvmalloc(size, gfp)	shim_alloc(1, size, false, INT_MAX)
 #define kvcalloc(nr, size, gfp)	shim_alloc(nr, size, true, INT_MAX)
 #define kvmalloc_array(nr, size, gfp) shim_alloc(nr, size, false, INT_MAX)
@@ -175,6 +178,7 @@ typedef struct {
 	int locked;
 } spinlock_t;
 
+#define DEFINE_SPINLOCK(name)	spinlock_t name
 #define spin_lock_init(lock)	((lock)->locked = 0)
 #define spin_lock(lock)		shim_assert(!(lock)->locked++)
 #define spin_unlock(lock)	shim_assert(!--(lock)->locked)
@@ -267,7 +271,11 @@ struct delayed_work {
 #define queue_delayed_work(wq, w, delay) shim_queue(&(w)->work)
 #define queue_work(wq, work)	shim_queue(work)
 #define cancel_delayed_work_sync(w) ((w)->work.queued = false)
+#define cancel_work_sync(work)	((work)->queued = false)
+#define INIT_WORK(work, fn)	(*(work) = (struct work_struct){ .func = fn })
 void shim_queue(struct work_struct *work);
+/* Run it, if it was queued. */
+void flush_work(struct work_struct *work);
 /* Run what was queued, but not what that queues. */
 void shim_work(void);
 
@@ -276,6 +284,7 @@ struct list_head {
 	struct list_head *next, *prev;
 };
 
+#define INIT_LIST_HEAD(head)	((head)->next = (head)->prev = (head))
 #define LIST_HEAD(name)		struct list_head name = { &(name), &(name) }
 #define list_entry(ptr, type, member) container_of(ptr, type, member)
 #define list_for_each_entry(pos, head, member)				\
@@ -294,6 +303,11 @@ static inline void list_add(struct list_head *node, struct list_head *head)
 	node->prev = head;
 	head->next->prev = node;
 	head->next = node;
+}
+
+static inline void list_add_tail(struct list_head *node, struct list_head *head)
+{
+	list_add(node, head->prev);
 }
 
 static inline void list_del(struct list_head *node)
@@ -384,6 +398,7 @@ struct module;
 #define MODULE_DESCRIPTION(text)	extern int shim_module
 #define MODULE_LICENSE(text)		extern int shim_module
 #define MODULE_IMPORT_NS(ns)		extern int shim_module
+#define EXPORT_SYMBOL_NS_GPL(name, ns)	extern int shim_module
 int shim_module_init(void);
 void shim_module_exit(void);
 #define module_init(fn)		int shim_module_init(void) { return fn(); }
@@ -396,6 +411,7 @@ struct device {
 /* With FUZZ_TELL in the environment: to replay an input and see what happens. */
 void shim_say(const char *fmt, ...) __printf(1, 2);
 
+#define pr_err(fmt, ...)	shim_say(fmt, ##__VA_ARGS__)
 #define pr_notice(fmt, ...)	shim_say(fmt, ##__VA_ARGS__)
 /* dev_info() has conversions (%pUb) that are the kernel's own. */
 #define dev_info(dev, fmt, ...)	((void)(dev))
@@ -419,7 +435,12 @@ struct range {
 	u64 start, end;
 };
 
+struct dev_pagemap_ops {
+	int none;
+};
+
 struct dev_pagemap {
+	const struct dev_pagemap_ops *ops;
 	struct range range;
 	int type, nr_range;
 	void *owner;

@@ -110,6 +110,11 @@ static inline bool __test_and_set_bit(unsigned long nr, unsigned long *map)
 	return was;
 }
 
+static inline void __set_bit(unsigned long nr, unsigned long *map)
+{
+	map[nr / BITS_PER_LONG] |= BIT(nr % BITS_PER_LONG);
+}
+
 static inline void bitmap_set(unsigned long *map, unsigned int at, unsigned int nr)
 {
 	while (nr--)
