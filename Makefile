@@ -48,9 +48,10 @@ test: lab-ready
 stress: export STRESS_SECONDS := $(or $(STRESS_SECONDS),600)
 stress: export STRESS_FAIL := $(or $(STRESS_FAIL),1)
 stress: export FUZZ_RUNS := $(or $(FUZZ_RUNS),200000)
+stress: export FUZZ_SECONDS := $(or $(FUZZ_SECONDS),300)
 stress: lab-ready
 	@$(Q)/kernel debug
-	@PATHS_ALL=1 STOCK_ALL=1 $(LAB)/run-tests.sh 'debug-*-paths' 'debug-*-stress' 'default-*-stock-mm' 'host-*-fuzz'
+	@PATHS_ALL=1 STOCK_ALL=1 $(LAB)/run-tests.sh 'debug-*-paths' 'debug-*-stress' 'default-*-stock-mm' 'host-*-fuzz' 'default-*-fuzz'
 
 fuzz: export FUZZ_RUNS := $(or $(FUZZ_RUNS),1000000)
 fuzz: export FUZZ_CORPUS := $(or $(FUZZ_CORPUS),$(CURDIR)/build/fuzz/corpus)

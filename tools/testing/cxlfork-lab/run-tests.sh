@@ -36,6 +36,7 @@ debug   equal   paths
 debug   equal   share-equal
 debug   equal   delete
 debug   equal   damage
+debug   equal   fuzz
 debug   equal   file-changed
 debug   equal   publisher-dies
 debug   equal   region-gone
@@ -47,6 +48,7 @@ default equal   share-equal
 default equal   delete
 default equal   guard
 default equal   damage
+default equal   fuzz
 default equal   file-changed
 default equal   pool-full
 default equal   reclaim
@@ -280,6 +282,8 @@ programs() {
 	gcc -std=gnu11 -O2 -D_GNU_SOURCE -I"$REPO/include/uapi" "$here/actor.c" -o "$work/guest/actor" &&
 		gcc -std=gnu11 -O2 -D_GNU_SOURCE -I"$REPO/include/uapi" "$here/churn.c" \
 			-o "$work/guest/churn" &&
+		gcc -std=gnu11 -O2 -D_GNU_SOURCE -static -I"$REPO/include/uapi" "$here/hostile.c" \
+			-o "$work/guest/hostile" &&
 		"$here/stock-mm-build" "$work/guest/stock-mm" &&
 		PATH=$PATH:/sbin:/usr/sbin mke2fs -q -t ext4 -O ^has_journal "$work/guest/ext4" 24M
 }
