@@ -39,6 +39,7 @@ struct cxlfork_pool;
  * @uid:	owner (init_user_ns)
  * @gid:	group (init_user_ns)
  * @mode:	permission bits
+ * @name:	or empty
  *
  * Allocated and freed by the pool.  Local memory: checked copies of what the
  * directory entry said.
@@ -53,6 +54,7 @@ struct cxlfork_ckpt {
 	u32			uid;
 	u32			gid;
 	u32			mode;
+	char			name[CXLFORK_NAME_MAX];
 };
 
 /**
@@ -419,6 +421,8 @@ int cxlfork_snapshot_mm(struct cxlfork_snapshot *snap);
 struct vm_area_struct *cxlfork_find_vma(const struct cxlfork_vma *v);
 int cxlfork_snapshot_fds(struct cxlfork_snapshot *snap);
 long cxlfork_checkpoint(struct cxlfork_request *req);
+bool cxlfork_good_name(const char *name, u32 len);
+int cxlfork_copy_name(char *name, u64 from, u32 len);
 
 /*
  * kernel/cxlfork: an image that is written (layout.c)
@@ -477,6 +481,16 @@ void cxlfork_arch_restore(const struct cxlfork_task *task, u32 pkru);
  */
 u64 cxlfork_quota(void);
 bool cxlfork_trust(void);
+
+/*
+ * kernel/cxlfork: a checkpoint as a stream of bytes (transfer.c, export.c,
+ * import.c, incoming.c)
+ */
+int cxlfork_export(struct cxlfork_pool *pool, const struct file *control,
+		   struct cxlfork_export __user *uargs);
+int cxlfork_import(struct cxlfork_pool *pool, struct cxlfork_import __user *uargs);
+void cxlfork_transfers_end(struct cxlfork_pool *pool);
+void cxlfork_transfers_kill(struct cxlfork_pool *pool);
 
 /*
  * kernel/cxlfork: a checkpoint that is open on this host (template*.c)
@@ -571,6 +585,7 @@ struct cxlfork_template {
 struct cxlfork_template *cxlfork_template_open(struct cxlfork_pool *pool, u64 id,
 					       const struct file *file,
 					       struct cxlfork_log *log);
+void cxlfork_template_free(struct cxlfork_template *t);
 int cxlfork_template_check(struct cxlfork_template *t, struct cxlfork_log *log);
 int cxlfork_template_leaf(struct cxlfork_template *t, u32 i, struct cxlfork_log *log);
 void cxlfork_templates_drop(struct cxlfork_pool *pool);

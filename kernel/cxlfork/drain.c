@@ -28,6 +28,8 @@ int cxlfork_drain_begin(struct cxlfork_pool *pool)
 	if (mutex_lock_killable(&cxlfork_drain_lock))
 		return -EINTR;
 	cxlfork_templates_close(pool, true);
+	/* They may be kept open for ever. */
+	cxlfork_transfers_end(pool);
 	for (mm = cxlfork_next_mm(NULL); mm; mm = cxlfork_next_mm(mm))
 		mm->cxlfork->no_memory = false;
 	mutex_unlock(&cxlfork_drain_lock);

@@ -135,7 +135,7 @@ void cxlfork_image_write(struct cxlfork_ckpt *ckpt, u64 offset, const void *data
  * @ckpt:	the checkpoint, WRITING
  * @image:	its header, laid out and filled in but for what is known here
  *
- * Return: 0 or -ENOMEM.
+ * Return: 0, -ENOMEM, or -EOVERFLOW: a bug.
  */
 int cxlfork_image_seal(struct cxlfork_ckpt *ckpt, struct cxlfork_image *image)
 {
@@ -143,6 +143,10 @@ int cxlfork_image_seal(struct cxlfork_ckpt *ckpt, struct cxlfork_image *image)
 	__le32 *extents;
 	u32 i;
 
+	/* cxlfork_extents_table() was wrong? */
+	if (WARN_ON_ONCE(len > le64_to_cpu(image->sections[0].offset) -
+			       le64_to_cpu(image->extents_off)))
+		return -EOVERFLOW;
 	extents = kvmalloc(len, GFP_KERNEL);
 	if (!extents)
 		return -ENOMEM;

@@ -62,6 +62,7 @@ void cxlfork_unregister_pool(struct cxlfork_pool *pool)
 	cxlfork_the_pool = NULL;
 	mutex_unlock(&cxlfork_pool_lock);
 
+	cxlfork_transfers_end(pool);
 	if (!refcount_dec_and_test(&pool->users)) {
 		do
 			cxlfork_pool_evacuate(pool);
@@ -73,7 +74,7 @@ void cxlfork_unregister_pool(struct cxlfork_pool *pool)
 EXPORT_SYMBOL_NS_GPL(cxlfork_unregister_pool, CXLFORK);
 
 /**
- * cxlfork_pool_kill - end all clones of a pool
+ * cxlfork_pool_kill - end all clones of a pool, and what is copied from or to it
  * @pool:	whose memory may change from now on, or go away
  *
  * Context: process context.
@@ -84,6 +85,7 @@ void cxlfork_pool_kill(struct cxlfork_pool *pool)
 	struct task_struct *p, *t;
 	struct cxlfork_mm *cm;
 
+	cxlfork_transfers_kill(pool);
 	rcu_read_lock();
 	for_each_process_thread(p, t) {
 		if (t->flags & PF_KTHREAD)

@@ -120,20 +120,40 @@ static struct task_struct *cxlfork_target(int pidfd, u64 *exec_id)
 	return ERR_PTR(-EPERM);
 }
 
-static int cxlfork_copy_name(char *name, u64 from, u32 len)
+/**
+ * cxlfork_good_name - is this the name of a checkpoint?
+ * @name:	it
+ * @len:	bytes, without a NUL
+ *
+ * Return: whether it is.
+ */
+bool cxlfork_good_name(const char *name, u32 len)
 {
 	u32 i;
 
+	for (i = 0; i < len; i++)
+		if (!isascii(name[i]) || !isgraph(name[i]) || name[i] == '/')
+			return false;
+	return len && len < CXLFORK_NAME_MAX;
+}
+
+/**
+ * cxlfork_copy_name - the name of a checkpoint
+ * @name:	gets it, CXLFORK_NAME_MAX bytes, zeroed
+ * @from:	user address; 0: none
+ * @len:	bytes, without a NUL
+ *
+ * Return: 0, -EFAULT, or -EINVAL: not a name.
+ */
+int cxlfork_copy_name(char *name, u64 from, u32 len)
+{
 	if (!from && !len)
 		return 0;
 	if (!from || !len || len >= CXLFORK_NAME_MAX)
 		return -EINVAL;
 	if (copy_from_user(name, u64_to_user_ptr(from), len))
 		return -EFAULT;
-	for (i = 0; i < len; i++)
-		if (!isascii(name[i]) || !isgraph(name[i]) || name[i] == '/')
-			return -EINVAL;
-	return 0;
+	return cxlfork_good_name(name, len) ? 0 : -EINVAL;
 }
 
 /* Copy an array of the caller's; @max entries at most. */

@@ -221,7 +221,8 @@ static int cxlfork_check_layout(struct cxlfork_template *t, struct cxlfork_log *
 	return 0;
 }
 
-static void cxlfork_template_free(struct cxlfork_template *t)
+/* It is on no list (any more). */
+void cxlfork_template_free(struct cxlfork_template *t)
 {
 	u32 i;
 

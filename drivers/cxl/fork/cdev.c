@@ -205,6 +205,10 @@ static long cxlf_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return cxlf_ioc_drain(cd, file, at);
 	case CXLFORK_IOC_LOST:
 		return cxlf_ioc_lost(cd, at);
+	case CXLFORK_IOC_EXPORT:
+		return cxlfork_export(&cd->pool, file, at);
+	case CXLFORK_IOC_IMPORT:
+		return cxlfork_import(&cd->pool, at);
 	default:
 		return -ENOTTY;
 	}

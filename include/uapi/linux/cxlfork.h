@@ -51,6 +51,7 @@ enum cxlfork_reason {
 	CXLFORK_REASON_LIMIT		= 41,	/* a resource limit of the ghost */
 	CXLFORK_REASON_PAYLOAD		= 42,	/* the checkpoint takes no (such) payload */
 	CXLFORK_REASON_POOL		= 43,	/* the pool is not usable; text says why */
+	CXLFORK_REASON_STREAM		= 44,	/* damaged or cut off; value: at which byte */
 };
 
 /**
@@ -410,6 +411,67 @@ struct cxlfork_pool_format {
 	char		reason[128];
 };
 
+/**
+ * struct cxlfork_export - read a checkpoint as a stream of bytes
+ * @flags:	none yet: 0
+ * @id:		of the checkpoint
+ * @bytes:	out: how long the stream will be at most (pages that are all zero
+ *		are left out)
+ * @reports:	as in struct cxlfork_args
+ * @nr_reports:	as in struct cxlfork_args
+ * @reserved:	0
+ *
+ * The call returns a descriptor that the stream is read from, once and in
+ * order; it is described in <linux/cxlfork_stream.h>.  While it is open it
+ * refers to the checkpoint, as a clone does.  Needs what a restore needs, on a
+ * host that could restore it.
+ */
+struct cxlfork_export {
+	__aligned_u64	flags;
+	__aligned_u64	id;
+	__aligned_u64	bytes;
+	__aligned_u64	reports;
+	__u32		nr_reports;
+	__u32		reserved;
+};
+
+/**
+ * struct cxlfork_import - make a checkpoint of such a stream
+ * @flags:	CXLFORK_PIN or 0
+ * @name:	as in struct cxlfork_args; 0: the name that the stream says
+ * @ttl:	as in struct cxlfork_args
+ * @name_len:	as in struct cxlfork_args
+ * @mode:	as in struct cxlfork_args
+ *
+ * The call returns a descriptor that the stream is written to.
+ * CXLFORK_IOC_COMMIT on it publishes the checkpoint; if it is closed before,
+ * nothing is left of it.  The checkpoint belongs to the caller.
+ */
+struct cxlfork_import {
+	__aligned_u64	flags;
+	__aligned_u64	name;
+	__aligned_u64	ttl;
+	__u32		name_len;
+	__u32		mode;
+};
+
+/**
+ * struct cxlfork_commit - all is written
+ * @id:		out: of the new checkpoint
+ * @reports:	as in struct cxlfork_args
+ * @nr_reports:	as in struct cxlfork_args
+ * @reserved:	0
+ *
+ * If something was wrong with the stream, so that a write() failed, this fails
+ * with the same errno and says what it was.
+ */
+struct cxlfork_commit {
+	__aligned_u64	id;
+	__aligned_u64	reports;
+	__u32		nr_reports;
+	__u32		reserved;
+};
+
 #define CXLFORK_IOC_MAGIC	0xCF
 #define CXLFORK_IOC_INFO	_IOR(CXLFORK_IOC_MAGIC, 0, struct cxlfork_pool_info)
 #define CXLFORK_IOC_HOST	_IOWR(CXLFORK_IOC_MAGIC, 1, struct cxlfork_host_info)
@@ -429,6 +491,10 @@ struct cxlfork_pool_format {
 #define CXLFORK_IOC_DRAIN	_IOWR(CXLFORK_IOC_MAGIC, 7, struct cxlfork_pool_drain)
 /* Needs CAP_SYS_ADMIN. */
 #define CXLFORK_IOC_LOST	_IOWR(CXLFORK_IOC_MAGIC, 10, struct cxlfork_lost)
+#define CXLFORK_IOC_EXPORT	_IOWR(CXLFORK_IOC_MAGIC, 8, struct cxlfork_export)
+#define CXLFORK_IOC_IMPORT	_IOW(CXLFORK_IOC_MAGIC, 9, struct cxlfork_import)
+/* Not on the control device, but on what CXLFORK_IOC_IMPORT returned. */
+#define CXLFORK_IOC_COMMIT	_IOWR(CXLFORK_IOC_MAGIC, 32, struct cxlfork_commit)
 
 /*
  * read() and pread() on the control device give the raw bytes of the region,
