@@ -48,32 +48,6 @@ static const struct argp_option check_options[] = {
 	{ 0 },
 };
 
-/* As the kernel sees it, which would say EINVAL only. */
-static void check_name(struct argp_state *state, const char *name)
-{
-	const char *c;
-
-	if (!*name || strlen(name) >= CXLFORK_NAME_MAX)
-		argp_error(state, "a name has 1 to %d characters",
-			   CXLFORK_NAME_MAX - 1);
-	for (c = name; *c; c++)
-		if (*c <= ' ' || *c > '~' || *c == '/')
-			argp_error(state,
-				   "a name has printable ASCII characters only, no spaces, no slashes");
-}
-
-/* The owner may in any case. */
-static __u32 parse_mode(struct argp_state *state, const char *text)
-{
-	char *end;
-	unsigned long mode = strtoul(text, &end, 8);
-
-	if (!*text || *end || mode & ~0666UL)
-		argp_error(state, "--mode: `%s' is not an octal number of 4s and 2s, such as 640",
-			   text);
-	return mode & 066;
-}
-
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct input *in = state->input;

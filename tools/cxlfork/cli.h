@@ -54,6 +54,8 @@ int cmd_rm(int argc, char **argv);
 int cmd_set(int argc, char **argv);
 int cmd_pin(int argc, char **argv);
 int cmd_unpin(int argc, char **argv);
+int cmd_export(int argc, char **argv);
+int cmd_import(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
@@ -74,6 +76,11 @@ __u64 parse_size(struct argp_state *state, const char *what, const char *text);
 /* Seconds: a number with s, m, h, d or w, or without; or "never": 0. */
 __u64 parse_duration(struct argp_state *state, const char *what,
 		     const char *text);
+
+/* As the kernel sees it, which would say EINVAL only. */
+void check_name(struct argp_state *state, const char *name);
+/* Permission bits of group and others; the owner may in any case. */
+__u32 parse_mode(struct argp_state *state, const char *text);
 
 /* A growing list of descriptors to hand over. */
 struct fd_list {

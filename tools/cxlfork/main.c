@@ -16,6 +16,8 @@ static const struct command commands[] = {
 	{ "set", "change when checkpoints expire", cmd_set },
 	{ "pin", "keep checkpoints from being deleted", cmd_pin },
 	{ "unpin", "let go of them", cmd_unpin },
+	{ "export", "write a checkpoint to a file", cmd_export },
+	{ "import", "read a checkpoint from a file", cmd_import },
 	{ "inspect", "show what a checkpoint consists of", cmd_inspect },
 	{ "check", "can a process be cloned, and if not, why?", cmd_check },
 	{ "stat", "show where the memory of a clone is", cmd_stat },

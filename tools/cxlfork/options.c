@@ -99,6 +99,30 @@ __u64 parse_duration(struct argp_state *state, const char *what,
 	return parse_unit(state, what, text, "smhdw", worth);
 }
 
+void check_name(struct argp_state *state, const char *name)
+{
+	const char *c;
+
+	if (!*name || strlen(name) >= CXLFORK_NAME_MAX)
+		argp_error(state, "a name has 1 to %d characters",
+			   CXLFORK_NAME_MAX - 1);
+	for (c = name; *c; c++)
+		if (*c <= ' ' || *c > '~' || *c == '/')
+			argp_error(state,
+				   "a name has printable ASCII characters only, no spaces, no slashes");
+}
+
+__u32 parse_mode(struct argp_state *state, const char *text)
+{
+	char *end;
+	unsigned long mode = strtoul(text, &end, 8);
+
+	if (!*text || *end || mode & ~0666UL)
+		argp_error(state, "--mode: `%s' is not an octal number of 4s and 2s, such as 640",
+			   text);
+	return mode & 066;
+}
+
 void add_handover(struct argp_state *state, struct fd_list *list,
 		  const char *text)
 {

@@ -273,6 +273,43 @@ struct cxlfork_reclaim {
  */
 int cxlfork_reclaim(int pool, struct cxlfork_reclaim *reclaim);
 
+/**
+ * cxlfork_export() - read a checkpoint as a stream of bytes
+ * @pool: descriptor from cxlfork_open()
+ * @id: which
+ * @most: out: how long it will be at most; or NULL
+ * @reports: filled with the obstacles on failure, or NULL
+ *
+ * The checkpoint is kept as long as it is open.  The format is described in
+ * <linux/cxlfork_stream.h>.
+ *
+ * Return: a close-on-exec descriptor to read it from, once and in order.
+ */
+int cxlfork_export(int pool, __u64 id, __u64 *most,
+		   struct cxlfork_reports *reports);
+
+/**
+ * cxlfork_import() - make a checkpoint of such a stream
+ * @pool: descriptor from cxlfork_open()
+ * @req: what it is to be: flags (CXLFORK_PIN), name (NULL: the one that the
+ *	stream says), ttl and mode count; or NULL
+ *
+ * Return: a close-on-exec descriptor to write the stream to.  Closed before
+ * cxlfork_commit(), nothing is left of it.
+ */
+int cxlfork_import(int pool, const struct cxlfork_request *req);
+
+/**
+ * cxlfork_commit() - publish what was written
+ * @import: descriptor from cxlfork_import()
+ * @reports: filled with what is wrong, or NULL
+ *
+ * To be called after a write that failed, too: it says why.
+ *
+ * Return: the id (> 0).
+ */
+__s64 cxlfork_commit(int import, struct cxlfork_reports *reports);
+
 /* The other requests of the control device; see <linux/cxlfork.h>. */
 int cxlfork_pool_info(int pool, struct cxlfork_pool_info *info);
 int cxlfork_host_info(int pool, unsigned int slot,

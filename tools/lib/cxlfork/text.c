@@ -59,6 +59,8 @@ static const struct {
 	  "pass what the checkpoint has room for" },
 	{ CXLFORK_REASON_POOL, "pool",
 	  "see cxlfork pool status" },
+	{ CXLFORK_REASON_STREAM, "stream",
+	  "copy the file again, or export the checkpoint anew" },
 };
 
 static const char *advice_of(unsigned int reason)
@@ -193,6 +195,10 @@ const char *cxlfork_strerror(int err)
 		return "its host is silent and will carry it out when it is back";
 	case ESRCH:
 		return "no such process";
+	case EBADMSG:
+		return "this is no whole exported checkpoint; copy the file again";
+	case EPROTONOSUPPORT:
+		return "it was made by another version of CXLfork; use the same on both sides";
 	default:
 		return strerror(err);
 	}
