@@ -78,6 +78,9 @@ if command -v python3 >/dev/null; then
 	python3 -I "$UNIT/abi_check.py" "$DOC/../../include/uapi/linux/cxlfork_format.h" \
 		"$DOC/abi.rst" "$DOC/../../include/uapi/linux/cxlfork.h" >"$tmp/out" 2>&1
 	result $? 'format: as abi.rst has it, field by field'
+	python3 -I "$UNIT/abi_check.py" "$DOC/../../include/uapi/linux/cxlfork_stream.h" \
+		"$DOC/stream.rst" >"$tmp/out" 2>&1
+	result $? 'stream: as stream.rst has it, field by field'
 	sed 's/^48     8     attached /48     4     attached /' "$DOC/abi.rst" >"$tmp/abi.rst"
 	expect 1 'attached at 48, 8 bytes: not in the document' 'format: abi.rst with another size' \
 		python3 -I "$UNIT/abi_check.py" \
