@@ -74,6 +74,8 @@ debug   unequal share-unequal
 debug   mixed   mixed
 
 default bare    format-refusals
+
+default bare    spill
 "
 
 # What a kernel must not say.
