@@ -362,7 +362,8 @@ struct cxlfork_pool_fence {
  * @stuck:	out: clones that were tried and for which there was no memory
  *
  * From the first call until the descriptor is closed there are no new clones on
- * this host; only one descriptor can do this at a time (EBUSY).  Call it until
+ * this host, and no exports; exports and imports that are open end (ENODEV).  Only
+ * one descriptor can do this at a time (EBUSY).  Call it until
  * @users is 0: then this host refers to no checkpoint any more.  ENOMEM: only
  * such are left for which there is not enough memory.
  */

@@ -302,6 +302,62 @@ CXL_TEST(holds)
 	EXPECT_EQ(CXLFORK_CKPT_FREE, state_of(cxl, id));
 }
 
+/* Who keeps an export or import open does not keep a pool from being drained. */
+CXL_TEST(drained)
+{
+	struct cxl *cxl = &self->cxl;
+	struct cxlfork_pool_drain drain = { .budget = 1 };
+	struct cxlfork_export args = { 0 };
+	int from, to, admin, i;
+	struct stream s;
+	struct import im;
+	char buf[64];
+	long id;
+
+	id = fork_memory(cxl);
+	ASSERT_GT(id, 0);
+	ASSERT_EQ(0, stream_export(cxl->pool, id, CHUNK, &s));
+	from = export_open(cxl->pool, id, &args);
+	to = import_open(cxl->pool, NULL);
+	ASSERT_LE(0, from);
+	ASSERT_LE(0, to);
+	ASSERT_EQ((ssize_t)sizeof(buf), read(from, buf, sizeof(buf)));
+	/* As far as it takes to have the extents. */
+	ASSERT_EQ((ssize_t)s.len / 2, write(to, s.data, s.len / 2));
+
+	admin = open("/dev/cxlfork", O_RDWR);
+	ASSERT_LE(0, admin);
+	if (ioctl(admin, CXLFORK_IOC_DRAIN, &drain) && errno == EPERM)
+		SKIP(return, "needs CAP_SYS_ADMIN");
+	for (i = 0; i < 100 && drain.users; i++) {
+		usleep(50000);
+		ASSERT_EQ(0, ioctl(admin, CXLFORK_IOC_DRAIN, &drain));
+	}
+	EXPECT_EQ(0, drain.users);
+	/* What it had of the record it may hand out, no more. */
+	for (i = 0; i < 100 && read(from, buf, sizeof(buf)) > 0; i++)
+		;
+	EXPECT_EQ(-1, read(from, buf, sizeof(buf)));
+	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(-1, write(to, s.data + s.len / 2, s.len - s.len / 2));
+	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(-1, import_commit(to, &im));
+	EXPECT_EQ(ENODEV, im.error);
+	EXPECT_EQ(-1, export_open(cxl->pool, id, &args));
+	EXPECT_EQ(ENODEV, errno);
+	close(admin);
+	close(from);
+	close(to);
+	/* And that was all. */
+	from = export_open(cxl->pool, id, &args);
+	EXPECT_LE(0, from);
+	close(from);
+	EXPECT_LT(0, stream_import(cxl->pool, NULL, &s, CHUNK, &im));
+	cxl->ids[cxl->nr_ids++] = im.id;
+	EXPECT_EQ(0, cxl_run(cxl, im.id));
+	stream_free(&s);
+}
+
 CXL_TEST(descriptors)
 {
 	struct cxl *cxl = &self->cxl;
