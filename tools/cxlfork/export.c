@@ -117,7 +117,7 @@ static int output_open(const struct input *in, struct output *out)
 	}
 	if (out->fd >= 0)
 		return 0;
-	complain(&in->common, errno, NULL, "%s", in->output);
+	complain(&in->common, 0, NULL, "%s: %s", in->output, strerror(errno));
 	free(out->part);
 	out->part = NULL;
 	return -1;
@@ -159,7 +159,8 @@ static int write_out(const struct input *in, int from, __u64 most, __u64 id)
 				 "checkpoint %s can't be read to its end",
 				 in->what);
 		else
-			complain(&in->common, errno, NULL, "%s", out.name);
+			complain(&in->common, 0, NULL, "%s: %s", out.name,
+				 strerror(errno));
 		output_abandon(&out);
 		return EXIT_NO;
 	}

@@ -86,7 +86,8 @@ static int input_open(const struct input *in)
 	if (in->file && strcmp(in->file, "-")) {
 		fd = open(in->file, O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
-			complain(&in->common, errno, NULL, "%s", in->file);
+			complain(&in->common, 0, NULL, "%s: %s", in->file,
+				 strerror(errno));
 		return fd;
 	}
 	if (!isatty(STDIN_FILENO))
@@ -127,7 +128,8 @@ int cmd_import(int argc, char **argv)
 		return complain(&in.common, errno, NULL, "%s can't be imported",
 				input_name(&in));
 	if (transfer(&t) && t.reading)
-		return complain(&in.common, errno, NULL, "%s", input_name(&in));
+		return complain(&in.common, 0, NULL, "%s: %s", input_name(&in),
+				strerror(errno));
 	/* Whether or not all was taken: this says why not. */
 	id = cxlfork_commit(t.to, &reports);
 	if (id < 0)

@@ -340,6 +340,58 @@ else
 	skip 'a name: my own' 'not root, whose the played checkpoints are'
 fi
 
+expect 0 '^x*$' 'export' pool "$cxlfork" export old
+[ "$(wc -c <"$tmp/out")" = 40 ]
+result $? 'export: all of it'
+expect 0 '"bytes":40}' 'export --output --json' sh -c \
+	"LD_PRELOAD=$OUT/unit/fake_pool.so $cxlfork export 0x10101 --json --pool /dev/null -o $tmp/stream | tr -d ' \n'"
+[ "$(stat -c '%a %s' "$tmp/stream")" = '600 40' ]
+result $? 'export --output: a file for its owner'
+json 'export --json' pool "$cxlfork" export old -o "$tmp/stream" --json
+expect 1 'no checkpoint' 'export: no such' pool "$cxlfork" export nothing
+expect 1 'belongs to user 1234' 'export: not permitted' \
+	pool "$cxlfork" export 0x10300
+expect 2 'which checkpoint' 'export: usage' pool "$cxlfork" export
+expect 2 'needs --output' 'export --json: usage' \
+	pool "$cxlfork" export old --json
+expect 1 'old can.t be read to its end: .*directory' 'export: that breaks' \
+	pool env FAKE_BROKEN=1 "$cxlfork" export old -o "$tmp/stream"
+ls "$tmp"/stream* >"$tmp/out" && [ "$(cat "$tmp/out")" = "$tmp/stream" ] &&
+	[ "$(wc -c <"$tmp/stream")" = 40 ]
+result $? 'export --output: the file before is left as it was'
+expect 1 'No space left' 'export: a full disk' \
+	pool "$cxlfork" export old -o /dev/full
+expect 2 'No such file' 'export: no such folder' \
+	pool "$cxlfork" export old -o "$tmp/no/file"
+if command -v script >/dev/null; then
+	expect 2 'not for a terminal' 'export: to a terminal' \
+		script -qec "LD_PRELOAD=$OUT/unit/fake_pool.so $cxlfork export old --pool /dev/null" \
+		/dev/null
+	expect 0 '[0-9]* B of at most 80 B' 'export: how far it has come' \
+		script -qec "LD_PRELOAD=$OUT/unit/fake_pool.so FAKE_SLOW=30 $cxlfork export old -o $tmp/stream --pool /dev/null" \
+		/dev/null
+	expect 2 'redirect the input' 'import: from a terminal' \
+		script -qec "LD_PRELOAD=$OUT/unit/fake_pool.so $cxlfork import --pool /dev/null" \
+		/dev/null
+else
+	skip 'export: to a terminal' 'no script(1)'
+fi
+expect 0 '^0x10107$' 'import' pool "$cxlfork" import "$tmp/stream"
+expect 0 '^name other$' 'import --name' \
+	pool "$cxlfork" import --name other "$tmp/stream"
+expect 0 '^ttl 60 mode 44 flags 4$' 'import --ttl --mode --pin' \
+	pool "$cxlfork" import --ttl 1m --mode 644 --pin "$tmp/stream"
+expect 2 'no spaces' 'import: not a name' \
+	pool "$cxlfork" import --name 'a b' "$tmp/stream"
+expect 0 '^0x10107$' 'import: from a pipe' sh -c \
+	"cat $tmp/stream | LD_PRELOAD=$OUT/unit/fake_pool.so $cxlfork import --pool /dev/null"
+json 'import --json' pool "$cxlfork" import --json "$tmp/stream"
+expect 1 'at byte 0: .*; copy the file again' 'import: nothing' \
+	pool "$cxlfork" import /dev/null
+expect 2 'No such file' 'import: no such file' \
+	pool "$cxlfork" import "$tmp/nothing"
+expect 1 'directory' 'import: a folder' pool "$cxlfork" import "$tmp"
+
 expect 0 '^2.0 MiB freed, 4.0 MiB free$' 'reclaim: what has expired' \
 	pool "$cxlfork" pool reclaim
 grep -q '^0x10200 .*expired: freed$' "$tmp/out" &&

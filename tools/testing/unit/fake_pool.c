@@ -6,18 +6,28 @@
  *
  * Hosts: node0 is this one, node1 is silent, node2 is declared dead and node0
  * takes care of it; slot 3 is free.  A checkpoint takes one extent, one is free.
+ *
+ * An exported checkpoint is STREAM bytes, "x" each.  FAKE_SLOW=N: they come one
+ * by one, in N tenths of a second; FAKE_BROKEN: none can
+ * be read.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cxlfork.h"
 #include "util.h"
 
 #define EXTENT		(2ULL << 20)
 #define OTHER_UID	1234
+#define STREAM		40
 
 /* Times of checkpoints: long ago, so that what expires has expired. */
 static struct cxlfork_ckpt_info ckpts[] = {
@@ -155,13 +165,89 @@ static int fake_set(const struct cxlfork_ckpt_set *set)
 	return 0;
 }
 
+static void fill_pipe(int to, int tenths)
+{
+	int i;
+
+	if (fork())
+		return;
+	for (i = 0; i < STREAM; i++) {
+		usleep(tenths * 100000 / STREAM);
+		if (write(to, "x", 1) != 1)
+			break;
+	}
+	_exit(0);
+}
+
+static int fake_export(struct cxlfork_export *args)
+{
+	const char *slow = getenv("FAKE_SLOW");
+	struct cxlfork_ckpt_info *ckpt = find(args->id);
+	struct cxlfork_report *report = (void *)args->reports;
+	int p[2];
+
+	if (ckpt && ckpt->uid == OTHER_UID) {
+		if (args->nr_reports) {
+			report->reason = CXLFORK_REASON_PERMISSION;
+			report->fd = -1;
+			snprintf(report->text, sizeof(report->text),
+				 "checkpoint belongs to user %u", OTHER_UID);
+			args->nr_reports = 1;
+		}
+		return -EACCES;
+	}
+	args->nr_reports = 0;
+	if (!ckpt)
+		return -ENOENT;
+	args->bytes = 2 * STREAM;
+	/* A folder can be opened, but not read. */
+	if (getenv("FAKE_BROKEN"))
+		return open("/", O_RDONLY | O_CLOEXEC);
+	if (pipe(p))
+		return -errno;
+	fill_pipe(p[1], slow ? atoi(slow) : 0);
+	close(p[1]);
+	return p[0];
+}
+
+static int fake_import(const struct cxlfork_import *args)
+{
+	int fd;
+
+	if (args->name)
+		printf("name %.*s\n", (int)args->name_len, (char *)args->name);
+	if (args->ttl || args->mode || args->flags)
+		printf("ttl %llu mode %o flags %llu\n", args->ttl, args->mode,
+		       args->flags);
+	fd = memfd_create("import", MFD_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int fake_commit(int fd, struct cxlfork_commit *args)
+{
+	struct cxlfork_report *report = (void *)args->reports;
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -errno;
+	if (st.st_size != STREAM && args->nr_reports) {
+		report->reason = CXLFORK_REASON_STREAM;
+		report->fd = -1;
+		snprintf(report->text, sizeof(report->text),
+			 "the stream is damaged at byte %llu: it ends too early",
+			 (__u64)st.st_size);
+	}
+	args->nr_reports = st.st_size != STREAM;
+	args->id = 0x10107;
+	return st.st_size == STREAM ? 0 : -EBADMSG;
+}
+
 int ioctl(int fd, unsigned long request, ...)
 {
 	va_list args;
 	void *arg;
 	int err;
 
-	(void)fd;
 	va_start(args, request);
 	arg = va_arg(args, void *);
 	va_end(args);
@@ -185,9 +271,20 @@ int ioctl(int fd, unsigned long request, ...)
 	case CXLFORK_IOC_SET:
 		err = fake_set(arg);
 		break;
+	case CXLFORK_IOC_EXPORT:
+		err = fake_export(arg);
+		break;
+	case CXLFORK_IOC_IMPORT:
+		err = fake_import(arg);
+		break;
+	case CXLFORK_IOC_COMMIT:
+		err = fake_commit(fd, arg);
+		break;
 	default:
 		err = -ENOTTY;
 	}
+	if (err >= 0)
+		return err;
 	errno = -err;
-	return err ? -1 : 0;
+	return -1;
 }
