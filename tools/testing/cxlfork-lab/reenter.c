@@ -44,6 +44,7 @@
 #define ARENA		(6 * MB)
 #define CHUNK		65536UL
 #define NR_CHUNKS	16
+#define NR_FDS		1024
 #define MAX_FDS		64	/* and shared mappings */
 
 static int calls_left;
@@ -89,7 +90,7 @@ static int let_go_of_fds(int *fds)
 
 	snprintf(own, sizeof(own), "/proc/%d/", getpid());
 	nr_proc_files = 0;
-	for (fd = 3; fd < 1024 && nr < MAX_FDS && nr_proc_files < MAX_FDS; fd++) {
+	for (fd = 3; fd < NR_FDS && nr < MAX_FDS && nr_proc_files < MAX_FDS; fd++) {
 		p = &proc_files[nr_proc_files];
 		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 		n = readlink(link, p->path, sizeof(p->path) - 1);
@@ -332,17 +333,25 @@ static void __attribute__((constructor)) start(void)
 }
 
 /*
- * Locks would be lost, a clone has none; and so would memory that is kept from
- * children.  Then the program stays as it is.
+ * Locks would be lost, a clone has none; so would memory that is kept from children.
+ * And a userfaultfd would go on to be the old address space's.
  */
 static bool unfit(void)
 {
+	static const char uffd[] = "anon_inode:[userfaultfd]";
 	static char text[65536];
+	char link[32], name[sizeof(uffd)];
 	size_t kept = 0, used;
 	bool found = false;
 	ssize_t n;
-	int fd = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
+	int fd;
 
+	for (fd = 3; fd < NR_FDS && !found; fd++) {
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		n = readlink(link, name, sizeof(name));
+		found = n == sizeof(uffd) - 1 && !memcmp(name, uffd, n);
+	}
+	fd = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return true;
 	while (!found && (n = read(fd, text + kept, sizeof(text) - 1 - kept)) > 0) {
