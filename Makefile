@@ -12,7 +12,7 @@ help:
 	@echo 'make tools    build library, CLI, ghost and selftests for the guests'
 	@echo 'make demo     two hosts, one CXL memory: fork a Python function remotely'
 	@echo 'make test     every test; last line: N passed, N failed, N skipped'
-	@echo 'make stress [STRESS_SECONDS=600] [STRESS_SEED=N]   random operations in clones, all paths, the kernel'\''s mm tests'
+	@echo 'make stress [STRESS_SECONDS=600] [STRESS_SEED=N]   random operations in clones, all paths, the kernel'\''s mm tests, KILLS=500'
 	@echo 'make fuzz [FUZZ_RUNS=1000000] [FUZZ_SEED=N]   hostile pools and images, on this machine'
 	@echo 'make bench-unused   what it costs who does not use it, in instructions'
 	@echo 'make bench-leaf     what clones cost beside forked children'
@@ -48,10 +48,12 @@ test: lab-ready
 stress: export STRESS_SECONDS := $(or $(STRESS_SECONDS),600)
 stress: export STRESS_FAIL := $(or $(STRESS_FAIL),1)
 stress: export FUZZ_RUNS := $(or $(FUZZ_RUNS),200000)
+stress: export KILLS := $(or $(KILLS),500)
 stress: export FUZZ_SECONDS := $(or $(FUZZ_SECONDS),300)
 stress: lab-ready
 	@$(Q)/kernel debug
-	@PATHS_ALL=1 STOCK_ALL=1 $(LAB)/run-tests.sh 'debug-*-paths' 'debug-*-stress' 'default-*-stock-mm' 'host-*-fuzz' 'default-*-fuzz'
+	@LONG=1 PATHS_ALL=1 STOCK_ALL=1 CUTS_ALL=1 $(LAB)/run-tests.sh 'debug-*-paths' 'debug-*-stress' \
+		'default-*-stock-mm' 'host-*-fuzz' 'default-incoherent-*' '*-four-*' 'default-incoherent4-*' 'default-*-fuzz'
 
 fuzz: export FUZZ_RUNS := $(or $(FUZZ_RUNS),1000000)
 fuzz: export FUZZ_CORPUS := $(or $(FUZZ_CORPUS),$(CURDIR)/build/fuzz/corpus)

@@ -24,7 +24,7 @@ selftests=$REPO/tools/testing/selftests/cxlfork
 # takes longest comes first. The hosts are equal; or node1 has another kernel (mixed)
 # or more memory (unequal), and boots again for that; or none has a pool (bare). Or
 # there are four of them, two with more memory (four); or what one stores in the pool
-# others see only by what the driver does for it (incoherent).
+# others see only by what the driver does for it (incoherent; incoherent4: four of them).
 plan="
 host    -       complaints
 host    -       unit
@@ -427,7 +427,7 @@ boot() {
 	# some of the kernel's mm tests want gigabytes
 	[ "$label" != default-equal ] || [ -z "${STOCK_ALL:-}" ] || mem=3G
 	[ "$1" != bare ] || append=
-	[ "$1" != four ] || mem=768M,1G,768M,1280M append=
+	[[ $1 != four && $1 != incoherent4 ]] || mem=768M,1G,768M,1280M append=
 	"$lab" up --nodes ${#nodes[@]} --mem "$mem" --cxl 1G --kernel "$kernel" --append "$append" || return
 	[ "$1" != mixed ] || boot_again mixed || return
 	[ "$1" = bare ] || "$here/setup-pool" "${nodes[@]}"
@@ -472,8 +472,8 @@ run_lab() {
 	for which in $(in_plan "$1" 3 | uniq); do
 		label=$kernel-$which
 		started "$label"
-		[ "$which" != four ] || nodes+=(node2 node3)
-		[ "$which" != incoherent ] || export POOL=incoherent
+		[[ $which != four && $which != incoherent4 ]] || nodes+=(node2 node3)
+		[[ $which != incoherent* ]] || export POOL=incoherent
 		if [ -z "$up" ]; then
 			boot "$which"
 		else
