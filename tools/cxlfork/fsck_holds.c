@@ -85,14 +85,16 @@ static bool take_hold(struct fsck *f, __u32 owner, __u32 idx, __u64 word,
 }
 
 /*
- * A word that says too much: right as long as its host has not had the chance
- * to put it right.  Return: whether that is known not to be so.
+ * A word says too much.  That is right of a host that is declared dead, or just
+ * attaches: it has yet to put it right.  And of one that has crashed, if a crash
+ * can have this result, @by_crash; but who knows whether it has?
+ * Return: whether it is wrong.
  */
-static bool inexcusable(struct fsck *f, __u32 slot)
+static bool inexcusable(struct fsck *f, __u32 slot, bool by_crash)
 {
 	if (fenced(f, slot) || host_state(f, slot) == CXLFORK_HOST_FREE)
 		return false;
-	if (f->lives & BIT_ULL(slot) ||
+	if (!by_crash || f->lives & BIT_ULL(slot) ||
 	    host_state(f, slot) == CXLFORK_HOST_DETACHED)
 		return true;
 	f->counts->doubts++;
@@ -112,9 +114,7 @@ static void check_ref(struct fsck *f, __u32 slot, __u32 owner, __u32 idx)
 			"%u references to 0x%llx", hold.count, hold.id);
 	} else if (hold.gone) {
 		/* One at a time is raised before it is looked again. */
-		if ((hold.count > 1 && !fenced(f, slot) &&
-		     host_state(f, slot) == CXLFORK_HOST_ALIVE) ||
-		    inexcusable(f, slot))
+		if (inexcusable(f, slot, hold.count == 1))
 			problem(f->findings, BAD_REF_VANISHED,
 				"%u references to 0x%llx, which does not exist",
 				hold.count, hold.id);
@@ -205,7 +205,8 @@ static void check_keep(struct fsck *f, __u32 slot, __u32 owner, __u32 idx,
 	if (!hold.gone && hold.state == CXLFORK_CKPT_WRITING)
 		problem(f->findings, BAD_KEEP_WRITING,
 			"keeps 0x%llx, which is being written", hold.id);
-	else if (hold.count > need + children->maybe && inexcusable(f, slot))
+	else if (hold.count > need + children->maybe &&
+		 inexcusable(f, slot, true))
 		problem(f->findings, BAD_KEEP_HIGH,
 			"keeps 0x%llx %u times; %u of its checkpoints have it as a parent",
 			hold.id, hold.count, need);
