@@ -77,6 +77,18 @@ default bare    format-refusals
 
 default bare    spill
 "
+# Of make stress: all that several hosts do, where they don't see each other's stores,
+# and the crashes on the debug kernel.
+[ -z "${LONG:-}" ] || plan+="
+default incoherent reclaim
+default incoherent pause
+default incoherent damage
+default incoherent file-changed
+
+default incoherent4 kills
+
+debug   four    kills
+"
 
 # What a kernel must not say.
 complaints='WARNING: |BUG: |kernel BUG|Oops|general protection fault|KASAN|UBSAN|unable to handle|Bad page|Bad rss'
@@ -362,7 +374,7 @@ paths-table() {
 
 scenario() {
 	local limit=$((900 + ${STRESS_SECONDS:-0}))
-	[ -z "${STOCK_ALL:-}" ] || limit=$((limit + 3600))
+	[ -z "${STOCK_ALL:-}${LONG:-}" ] || limit=$((limit + 7200))
 	SCENARIO_MB=$mb SCENARIO_EVERY=$every timeout "$limit" "$here/scenarios/$1" >>"$tap" 2>&1
 	point $? "$1: came to its end"
 	grep -q '^1\.\.[1-9]' "$tap"
