@@ -10,7 +10,7 @@
  *			guest restores
  *	-t		leaf tables are left alone: the guest trusts this host
  *	-c		a control first: an entry of a leaf that the guest has checked
- *			already, and trusts, is made to map memory of the guest's own;
+ *			already, and trusts, is made to map another part of the pool;
  *			that has to be found
  *	-o SLOT		of the guest's host, which is not written to
  *	-w SECONDS	how long a clone may run (default 2)
@@ -318,8 +318,8 @@ static bool noticed(void)
 		return false;
 	}
 	was = *entry;
-	/* The kernel's own text. */
-	*entry = (was & ~0x000ffffffffff000ULL) | 0x1000000;
+	/* The superblock.  A page that is not of the pool the kernel would notice. */
+	*entry = (was & ~0x000ffffffffff000ULL) | places.image.phys_base;
 	fprintf(to, "%#llx\n", (unsigned long long)places.id);
 	fflush(to);
 	line = answer(ANSWER_MS);
