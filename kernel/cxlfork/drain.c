@@ -118,13 +118,20 @@ EXPORT_SYMBOL_NS_GPL(cxlfork_drain, CXLFORK);
 /* Whose pages are lost. */
 static void cxlfork_say_lost(struct mm_struct *mm, unsigned long lost)
 {
-	struct task_struct *p;
+	struct task_struct *p, *t;
 
 	rcu_read_lock();
-	for_each_process(p)
-		if (READ_ONCE(p->mm) == mm)
-			pr_warn("cxlfork: %s[%d] loses %lu pages for want of memory\n",
-				p->comm, task_pid_nr(p), lost);
+	for_each_process(p) {
+		for_each_thread(p, t) {
+			/* Its first thread may have ended. */
+			if (!READ_ONCE(t->mm))
+				continue;
+			if (READ_ONCE(t->mm) == mm)
+				pr_warn("cxlfork: %s[%d] loses %lu pages for want of memory\n",
+					p->comm, task_tgid_nr(p), lost);
+			break;
+		}
+	}
 	rcu_read_unlock();
 }
 

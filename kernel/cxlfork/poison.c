@@ -89,6 +89,7 @@ EXPORT_SYMBOL_NS_GPL(cxlfork_pool_poisoned, CXLFORK);
  * found when the error is noted.
  *
  * Context: any.
+ * Return: whether there is one.
  */
 bool cxlfork_pool_bad(struct cxlfork_pool *pool, const unsigned long *extents)
 {

@@ -81,7 +81,7 @@ struct cxlfork_template *cxlfork_mm_forget(struct mm_struct *mm)
 	mmap_assert_write_locked(mm);
 	spin_lock(&cxlfork_mms_lock);
 	template = cm->template;
-	cm->template = NULL;
+	WRITE_ONCE(cm->template, NULL);
 	spin_unlock(&cxlfork_mms_lock);
 	return template;
 }

@@ -4,6 +4,7 @@
  * CXL memory, and without a reference on the checkpoint.
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -309,6 +310,71 @@ CXL_TEST(busy_clone)
 	fd = open_pool();
 	EXPECT_EQ(0, drain_all(fd, &drain));
 	EXPECT_EQ(0, drain.lost);
+	close(fd);
+	put_byte(g.peer, 'g');
+	EXPECT_EQ(0, ghost_wait(&g));
+}
+
+/* --- threads that write while their pages are copied */
+
+#define THREADS	3
+
+static volatile bool stop;
+
+/* Adds to a counter of its own in each page; how often, it says itself. */
+static void *count_up(void *arg)
+{
+	unsigned long *counters = (unsigned long *)whole + 8 + (long)arg, n = 0;
+	size_t i, step = PAGE / sizeof(long);
+
+	while (!stop) {
+		for (i = 0; i < LEAVES / PAGE; i++)
+			*(volatile unsigned long *)&counters[i * step] += 1;
+		n++;
+	}
+	return (void *)n;
+}
+
+/* No store is lost between the page in CXL memory and its copy. */
+CXL_TEST(threads)
+{
+	struct cxl *cxl = &self->cxl;
+	struct cxlfork_pool_drain drain;
+	struct ghost g;
+	int fd;
+	long id;
+
+	set_up();
+	id = cxl_fork_channel(cxl);
+	if (!id) {
+		unsigned long *word = (unsigned long *)whole + 8;
+		pthread_t thread[THREADS];
+		void *n;
+		long t;
+		size_t i;
+
+		put_byte(CHANNEL, 'r');
+		for (t = 0; t < THREADS; t++)
+			CHECK(!pthread_create(&thread[t], NULL, count_up, (void *)t));
+		CHECK(get_byte(CHANNEL) == 'g');
+		stop = true;
+		for (t = 0; t < THREADS; t++) {
+			CHECK(!pthread_join(thread[t], &n));
+			CHECK(n);
+			for (i = 0; i < LEAVES / PAGE; i++)
+				CHECK(word[i * (PAGE / sizeof(long)) + t] == (unsigned long)n);
+		}
+		CHECK(is_filled(huge, HUGE, 5));
+		_exit(0);
+	}
+	ASSERT_GT(id, 0);
+	ASSERT_EQ(0, cxl_run_channel(cxl, id, &g));
+	EXPECT_EQ('r', get_byte(g.peer));
+	fd = open_pool();
+	/* small steps: the threads get to all places meanwhile */
+	do {
+		ASSERT_EQ(0, step(fd, 1, &drain));
+	} while (drain.users);
 	close(fd);
 	put_byte(g.peer, 'g');
 	EXPECT_EQ(0, ghost_wait(&g));
