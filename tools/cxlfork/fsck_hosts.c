@@ -41,15 +41,14 @@ void take_fences(struct fsck *f)
 static void check_unclaimed(struct fsck *f, __u32 slot)
 {
 	const __u8 *bytes = (const __u8 *)&f->slots[slot];
-	size_t i;
+	size_t i = 0;
 
-	for (i = 0; i < sizeof(f->slots[slot]); i++) {
-		if (!bytes[i])
-			continue;
-		problem(f->findings, BAD_SLOT_UNCLAIMED,
-			"nobody's, but its byte %zu is 0x%02x", i, bytes[i]);
+	if (all_zero(bytes, sizeof(f->slots[slot])))
 		return;
-	}
+	while (!bytes[i])
+		i++;
+	problem(f->findings, BAD_SLOT_UNCLAIMED,
+		"nobody's, but its byte %zu is 0x%02x", i, bytes[i]);
 }
 
 /* Slots, as far as they can be compared: from the record, or the claim. */
