@@ -123,6 +123,7 @@ struct cxlfork_pool_ops {
  * @addr:	the region in the direct map
  * @size:	bytes, a multiple of an extent; 0: unformatted
  * @coherent:	loads see other hosts' stores
+ * @killed:	the core's: what lies there may change, nothing of it is used any more
  * @nr_extents:	extents of the region
  * @draining:	no new clones
  * @bad:	memory errors, see poison.c; the driver initialises it
@@ -140,6 +141,7 @@ struct cxlfork_pool {
 	void				*addr;
 	u64				size;
 	bool				coherent;
+	bool				killed;
 	u32				nr_extents;
 	bool				draining;
 	struct list_head		bad;
@@ -164,6 +166,7 @@ bool cxlfork_pool_bad(struct cxlfork_pool *pool, const unsigned long *extents);
 void cxlfork_pool_mark_bad(struct cxlfork_pool *pool, unsigned long *extents, u32 nr);
 int cxlfork_pool_lost(struct cxlfork_pool *pool, struct cxlfork_lost *lost);
 void cxlfork_pool_forget_bad(struct cxlfork_pool *pool);
+struct cxlfork_pool *cxlfork_pool_of(const struct file *file);
 struct cxlfork_pool *cxlfork_pool_get(int fd);
 bool cxlfork_pool_try_hold(struct cxlfork_pool *pool);
 void cxlfork_pool_hold(struct cxlfork_pool *pool);

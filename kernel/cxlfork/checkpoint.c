@@ -257,6 +257,8 @@ static int cxlfork_write_leaves(struct cxlfork_writer *w)
 		out += ret > 0;
 		if (fatal_signal_pending(current))
 			return -EINTR;
+		if (READ_ONCE(w->snap->req->pool->killed))
+			return -ESTALE;
 		cond_resched();
 	}
 	w->nr_leaves = out;

@@ -32,6 +32,7 @@ int cxlfork_register_pool(struct cxlfork_pool *pool)
 		ret = -EBUSY;
 	} else {
 		pool->draining = false;
+		pool->killed = false;
 		refcount_set(&pool->users, 1);
 		init_completion(&pool->idle);
 		cxlfork_the_pool = pool;
@@ -85,6 +86,9 @@ void cxlfork_pool_kill(struct cxlfork_pool *pool)
 	struct task_struct *p, *t;
 	struct cxlfork_mm *cm;
 
+	WRITE_ONCE(pool->killed, true);
+	/* Who becomes a clone just now sees that, or is seen here. */
+	smp_mb();
 	cxlfork_transfers_kill(pool);
 	rcu_read_lock();
 	for_each_process_thread(p, t) {
@@ -127,25 +131,22 @@ int cxlfork_guard(struct cxlfork_pool *pool, u32 extent, u32 nr, bool readonly)
 EXPORT_SYMBOL_NS_GPL(cxlfork_guard, CXLFORK);
 
 /**
- * cxlfork_pool_get - the pool behind a descriptor
- * @fd:		of its control device
+ * cxlfork_pool_of - the pool behind an open file
+ * @file:	its control device
  *
  * Context: process context.
- * Return: the pool, pinned; or -EBADF: no such descriptor, -ENOTTY: no control
- * device of a pool, -ENODEV: the pool is unformatted or gone.
+ * Return: the pool, pinned; or -ENOTTY: no control device of a pool, -ENODEV: the
+ * pool is unformatted or gone.
  */
-struct cxlfork_pool *cxlfork_pool_get(int fd)
+struct cxlfork_pool *cxlfork_pool_of(const struct file *file)
 {
 	struct cxlfork_pool *pool;
 
-	CLASS(fd, f)(fd);
-	if (fd_empty(f))
-		return ERR_PTR(-EBADF);
 	mutex_lock(&cxlfork_pool_lock);
 	pool = cxlfork_the_pool;
 	if (!pool)
 		pool = ERR_PTR(-ENODEV);
-	else if (fd_file(f)->f_op != pool->fops)
+	else if (file->f_op != pool->fops)
 		pool = ERR_PTR(-ENOTTY);
 	else if (!try_module_get(pool->owner))
 		pool = ERR_PTR(-ENODEV);
@@ -153,6 +154,20 @@ struct cxlfork_pool *cxlfork_pool_get(int fd)
 		refcount_inc(&pool->users);
 	mutex_unlock(&cxlfork_pool_lock);
 	return pool;
+}
+
+/**
+ * cxlfork_pool_get - the pool behind a descriptor
+ * @fd:		of its control device
+ *
+ * Context: process context.
+ * Return: as cxlfork_pool_of(), or -EBADF: no such descriptor.
+ */
+struct cxlfork_pool *cxlfork_pool_get(int fd)
+{
+	CLASS(fd, f)(fd);
+
+	return fd_empty(f) ? ERR_PTR(-EBADF) : cxlfork_pool_of(fd_file(f));
 }
 
 void cxlfork_pool_hold(struct cxlfork_pool *pool)

@@ -239,6 +239,10 @@ long cxlfork_restore(struct cxlfork_restore *r)
 		ret = cxlfork_become(r);
 	if (!ret) {
 		WRITE_ONCE(r->template->proven, true);
+		/* Who kills all clones has looked at the ghost, or is seen here. */
+		smp_mb();
+		if (READ_ONCE(r->template->pool->killed))
+			send_sig(SIGKILL, current, 1);
 		cxlfork_restore_install_fds(r);
 		cxlfork_set_task(r);
 	}

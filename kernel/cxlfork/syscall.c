@@ -273,25 +273,26 @@ SYSCALL_DEFINE2(cxlfork, struct cxlfork_args __user *, uargs, size_t, size)
 
 static long cxlfork_restore_call(struct cxlfork_restore *r, const struct cxlrestore_args *args)
 {
-	struct cxlfork_pool *pool = cxlfork_pool_get(args->pool_fd);
+	struct cxlfork_pool *pool;
 	long ret;
 
-	if (IS_ERR(pool))
-		return PTR_ERR(pool);
+	/* Looked up once: who opened what is checked decides what may be done. */
 	r->pool_file = fget(args->pool_fd);
-	if (!r->pool_file) {
-		ret = -EBADF;
+	if (!r->pool_file)
+		return -EBADF;
+	pool = cxlfork_pool_of(r->pool_file);
+	ret = PTR_ERR_OR_ZERO(pool);
+	if (ret)
 		goto out;
-	}
 	r->template = cxlfork_template_open(pool, args->id, r->pool_file, &r->log);
 	ret = PTR_ERR_OR_ZERO(r->template);
 	if (!ret) {
 		ret = cxlfork_restore(r);
 		cxlfork_template_put(r->template);
 	}
-	fput(r->pool_file);
-out:
 	cxlfork_pool_put(pool);
+out:
+	fput(r->pool_file);
 	return ret;
 }
 

@@ -245,11 +245,16 @@ static int cxlf_fence_check(struct cxlf_dev *cd,
 /* Whom the dead one took care of needs another caretaker now. */
 static void cxlf_fence_inherit(struct cxlf_dev *cd, u32 slot)
 {
+	u64 fence;
 	u32 s;
 
-	for (s = 0; s < cd->geo.nr_slots; s++)
-		if (s != cd->slot && s != slot && cxlf_fenced_by(cd, s, slot))
-			cxlf_fence_store(cd, s, cxlf_epoch(cd, s));
+	for (s = 0; s < cd->geo.nr_slots; s++) {
+		if (s == cd->slot || s == slot)
+			continue;
+		fence = cxlf_load(cd, cxlf_fence_off(cd, slot, s));
+		if (fence && fence == cxlf_epoch(cd, s))
+			cxlf_fence_store(cd, s, fence);
+	}
 }
 
 /**
@@ -263,11 +268,12 @@ static void cxlf_fence_inherit(struct cxlf_dev *cd, u32 slot)
  * cd->lock.
  * Return: 0 (also if it was fenced already); -EINVAL: no such flags or slot, or
  * this host's own; -ENODEV: no pool is attached; -ENOENT: there is no host, or it
- * has left; -EBUSY: it is alive; -EINTR.
+ * has left; -EBUSY: it is alive; -EAGAIN: it has booted meanwhile; -EINTR.
  */
 int cxlf_fence_host(struct cxlf_dev *cd, struct cxlfork_pool_fence *args)
 {
 	char reason[CXLF_REASON_MAX] = "";
+	u64 epoch = 0;
 	int err;
 
 	if (args->flags & ~CXLFORK_FENCE_FLAGS || args->reserved)
@@ -284,19 +290,27 @@ int cxlf_fence_host(struct cxlf_dev *cd, struct cxlfork_pool_fence *args)
 			sizeof(reason));
 		err = -EINVAL;
 	} else {
+		/* Dead is what it is now, not what boots while it is watched. */
+		epoch = cxlf_epoch(cd, args->slot);
 		err = cxlf_fence_check(cd, args, reason);
 	}
 	if (!err) {
 		mutex_lock(&cd->lock);
-		cxlf_fence_store(cd, args->slot, cxlf_epoch(cd, args->slot));
-		/* It is up: if that host has booted meanwhile, it waits. */
-		mb();
+		cxlf_fence_store(cd, args->slot, epoch);
 		cxlf_fence_inherit(cd, args->slot);
+		/* They are up: a host that has booted meanwhile waits. */
+		mb();
 		cxlf_care(cd);
 		cxlf_dir_upkeep(cd);
 		mutex_unlock(&cd->lock);
-		dev_info(cd->dev, "the host in slot %u was declared dead\n",
-			 args->slot);
+		if (cd->fences[args->slot] == epoch) {
+			dev_info(cd->dev, "the host in slot %u was declared dead\n",
+				 args->slot);
+		} else {
+			strscpy(reason, "that host has booted meanwhile",
+				sizeof(reason));
+			err = -EAGAIN;
+		}
 	}
 	cxlf_leave(cd);
 out:
