@@ -10,6 +10,7 @@
  *   refused ERRNO REASON TEXT
  *   clone right|wrong|exit N|signal N|killed, PAGES	how it ended; pages in CXL memory
  *   foreign ADDRESS PFN	it could have read memory that isn't the checkpoint's
+ *   privilege TEXT	it was more than nobody
  *   hung			it could not be killed
  * Right is a clone that has found all of its memory, and could write to it.  It has
  * SECONDS; one whose registers were changed may loop.  BASE and SIZE are the region's
@@ -42,6 +43,7 @@
 /* How long a process that was killed may take to go. */
 #define GONE_MS		60000
 #define NOBODY		65534
+#define PRIVILEGE	128
 
 enum { RIGHT = 42, WRONG };
 
@@ -262,10 +264,40 @@ static int examine(pid_t pid, uint64_t *foreign)
 	return nr;
 }
 
+/* It has no right that its ghost had not. */
+static bool is_nobody(pid_t pid, char *what, size_t len)
+{
+	char path[64], line[256];
+	unsigned int id[4], i, lines = 0;
+	unsigned long caps;
+	bool good = true;
+	FILE *status;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	status = fopen(path, "re");
+	while (status && good && fgets(line, sizeof(line), status)) {
+		if (sscanf(line, "%*cid:\t%u\t%u\t%u\t%u", id, id + 1, id + 2, id + 3) == 4 &&
+		    (line[0] == 'U' || line[0] == 'G')) {
+			lines++;
+			for (i = 0; i < 4; i++)
+				good &= id[i] == NOBODY;
+		} else if (sscanf(line, "CapEff:\t%lx", &caps) == 1 ||
+			   sscanf(line, "CapPrm:\t%lx", &caps) == 1) {
+			lines++;
+			good &= !caps;
+		}
+	}
+	snprintf(what, len, "%.*s", (int)strcspn(line, "\n"), line);
+	if (status)
+		fclose(status);
+	return good && lines == 4;
+}
+
 /* --- one case */
 
 /* Until it has ended, or for so long. */
-static bool ended(pid_t pid, unsigned int ms, int *status, int *pages, uint64_t *foreign)
+static bool ended(pid_t pid, unsigned int ms, int *status, int *pages, uint64_t *foreign,
+		  char *privilege)
 {
 	unsigned int waited;
 	pid_t got;
@@ -283,6 +315,8 @@ static bool ended(pid_t pid, unsigned int ms, int *status, int *pages, uint64_t 
 			return true;
 		if (*status >> 8 == (SIGTRAP | PTRACE_EVENT_EXIT << 8)) {
 			*pages = examine(pid, foreign);
+			if (is_nobody(pid, privilege, PRIVILEGE))
+				privilege[0] = '\0';
 			ptrace(PTRACE_CONT, pid, 0, 0);
 		} else {
 			ptrace(PTRACE_CONT, pid, 0, *status >> 16 ? 0 : WSTOPSIG(*status));
@@ -293,19 +327,22 @@ static bool ended(pid_t pid, unsigned int ms, int *status, int *pages, uint64_t 
 
 static void report(pid_t pid)
 {
+	char privilege[PRIVILEGE] = "";
 	uint64_t foreign[2] = { 0 };
 	int status = 0, pages = 0;
 	bool killed = false;
 
-	if (!ended(pid, seconds * 1000, &status, &pages, foreign)) {
+	if (!ended(pid, seconds * 1000, &status, &pages, foreign, privilege)) {
 		killed = true;
 		kill(pid, SIGKILL);
-		if (!ended(pid, GONE_MS, &status, &pages, foreign)) {
+		if (!ended(pid, GONE_MS, &status, &pages, foreign, privilege)) {
 			printf("hung %d\n", pid);
 			exit(3);
 		}
 	}
-	if (pages < 0)
+	if (privilege[0])
+		printf("privilege %s\n", privilege);
+	else if (pages < 0)
 		printf("foreign %#lx %#lx\n", foreign[0], foreign[1]);
 	else if (killed)
 		printf("clone killed, %d\n", pages);
