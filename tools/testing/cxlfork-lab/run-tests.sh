@@ -42,6 +42,8 @@ debug   equal   publisher-dies
 debug   equal   region-gone
 debug   equal   poison
 debug   equal   stress
+debug   unequal share-unequal
+debug   mixed   mixed
 
 default equal   kselftest
 default equal   share-equal
@@ -69,9 +71,6 @@ default incoherent flushes
 
 default four    kills
 default four    pause
-
-debug   unequal share-unequal
-debug   mixed   mixed
 
 default bare    format-refusals
 
