@@ -80,6 +80,7 @@ bool get(const char *path, char *text, size_t size)
 long get_number(const char *path, const char *name)
 {
 	static char text[32 << 10];
+	size_t gap;
 	char *line;
 
 	if (!get(path, text, sizeof(text)))
@@ -88,9 +89,11 @@ long get_number(const char *path, const char *name)
 		return strtol(text, NULL, 0);
 	for (line = text; line; line = strchr(line, '\n')) {
 		line += *line == '\n';
-		if (!strncmp(line, name, strlen(name)) &&
-		    strspn(line + strlen(name), ": \t"))
-			return strtol(line + strlen(name) + 1, NULL, 0);
+		if (strncmp(line, name, strlen(name)))
+			continue;
+		gap = strspn(line + strlen(name), ": \t");
+		if (gap)
+			return strtol(line + strlen(name) + gap, NULL, 0);
 	}
 	return -1;
 }

@@ -165,14 +165,21 @@ static double now(void)
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
+/* What the scheduler says about this process's pages: cumulative. */
+static long sched_number(const char *name)
+{
+	return get_number("/proc/self/sched", name);
+}
+
 PATH(numa_balancing, "NUMA balancing: memory scanned, hinting faults, pages follow")
 {
-	static const char vmstat[] = "/proc/vmstat";
 	static int status[PAGES];
-	double until = now() + 5;
+	unsigned char *own = p->anon + 2 * LEAF;
+	unsigned int cpu, node, here = 0;
+	double until = now() + 30;
 	volatile uint64_t sum = 0;
-	unsigned int cpu, node;
-	long scanned, faults;
+	long scans;
+	cpu_set_t cpus;
 	size_t i;
 
 	need_nodes(p);
@@ -182,23 +189,29 @@ PATH(numa_balancing, "NUMA balancing: memory scanned, hinting faults, pages foll
 	    !knob("/proc/sys/kernel/numa_balancing", "1"))
 		path_skip(p, "no NUMA balancing, or no debugfs to make it quick");
 	make_mixed(p);
-	scanned = get_number(vmstat, "numa_pte_updates");
-	faults = get_number(vmstat, "numa_hint_faults");
+	CHECK(!getcpu(&cpu, NULL));
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	CHECK(!sched_setaffinity(0, sizeof(cpus), &cpus));
+	/* With numa=fake the vDSO has another opinion about nodes than the scheduler. */
+	CHECK(!syscall(SYS_getcpu, NULL, &node, NULL));
 	/* What is where the CPU is, is not scanned: own pages are sent away first. */
-	while (now() < until &&
-	       (get_number(vmstat, "numa_pte_updates") - scanned < 256 ||
-		get_number(vmstat, "numa_hint_faults") - faults < 256)) {
-		CHECK(!getcpu(&cpu, &node));
-		CHECK(!move_pages_of(p->anon + 2 * LEAF, LEAF, 1, !node, status));
+	see_ret(p, "own pages sent away", move_pages_of(own, LEAF, 1, !node, status));
+	see(p, "%u are there", on_node(own, LEAF, !node));
+	scans = sched_number("mm->numa_scan_seq");
+	while (now() < until && (here < 256 || sched_number("mm->numa_scan_seq") - scans < 2)) {
 		for (double pause = now() + 0.05; now() < pause;)
 			for (i = 0; i < ANON_LEN; i += PAGE)
 				sum += *(uint64_t *)(p->anon + i);
-		touch_pages(p->anon + 2 * LEAF, LEAF, 1);
+		touch_pages(own, LEAF, 1);
+		here = on_node(own, LEAF, node);
 	}
-	/* Global counters, and a scanner that passes over what it has found idle before. */
-	differs(p, "when the scanner comes by is its own choice", "scanned: %s, faulted in: %s",
-		get_number(vmstat, "numa_pte_updates") - scanned >= 256 ? "yes" : "no",
-		get_number(vmstat, "numa_hint_faults") - faults >= 256 ? "yes" : "no");
+	see(p, "all was scanned: %s",
+	    sched_number("mm->numa_scan_seq") - scans >= 2 ? "yes" : "NO");
+	see(p, "own pages have followed the CPU: %s", here >= 256 ? "yes" : "NO");
+	see(p, "by hinting faults: %s", sched_number("numa_pages_migrated") >= 256 ? "yes" : "NO");
+	differs(p, NO_NODE, "%u pages of a shared leaf on a node",
+		on_node(p->anon + 4 * LEAF, LEAF, 0) + on_node(p->anon + 4 * LEAF, LEAF, 1));
 	see_all(p);
 	touch_pages(p->anon, ANON_LEN, 3);
 	see_all(p);
