@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Paths: what the kernel does to memory by itself, or is asked to: reclaim and merging. */
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fs.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
@@ -111,13 +115,14 @@ static void set(const char *dir, const char *name, const char *value)
 	CHECK(put(path, value));
 }
 
-PATH(memcg_limit, "memory cgroup: a limit below what the process writes, with swap")
+/* More is written than there may be in memory: @limit is the name of a 9 MiB limit. */
+static void write_over_limit(struct path *p, const char *limit)
 {
 	char dir[64];
 
 	swap_on(p);
 	cgroup_make(p, dir, sizeof(dir));
-	set(dir, "memory.high", "6M");
+	set(dir, limit, "9M");
 	set(dir, "cgroup.procs", "0");
 	make_mixed(p);
 	touch_pages(p->anon, ANON_LEN, 1);
@@ -127,10 +132,21 @@ PATH(memcg_limit, "memory cgroup: a limit below what the process writes, with sw
 	see(p, "something went to swap: %s",
 	    get_number(CGROUP "/memory.swap.current", NULL) > 0 ? "yes" : "NO");
 	see_all(p);
-	set(dir, "memory.high", "max");
+	see(p, "oom_kill %ld", get_number(CGROUP "/memory.events", "oom_kill"));
+	set(dir, limit, "max");
 	see_ret(p, "unmap", munmap(p->anon, ANON_LEN));
 	see(p, "swap used after: %s",
 	    get_number("/proc/self/status", "VmSwap") > 8192 ? "too much" : "little");
+}
+
+PATH(memcg_high, "memory cgroup: memory.high below what the process writes, with swap")
+{
+	write_over_limit(p, "memory.high");
+}
+
+PATH(memcg_max, "memory cgroup: memory.max below what the process writes, with swap")
+{
+	write_over_limit(p, "memory.max");
 }
 
 PATH(memcg_exit, "memory cgroup: counters at zero once a child has ended")
@@ -187,7 +203,7 @@ PATH(oom_child, "OOM kill of a child in a memory cgroup; the rest goes on")
 	see_all(p);
 }
 
-PATH(oom_self, "OOM kill of the process itself, with the reaper")
+PATH(oom_self, "OOM kill of the process itself")
 {
 	char dir[64];
 
@@ -196,6 +212,106 @@ PATH(oom_self, "OOM kill of the process itself, with the reaper")
 	set(dir, "memory.swap.max", "0");
 	set(dir, "cgroup.procs", "0");
 	see_mem(p, "anon, before", p->anon, ANON_LEN);
+	eat(p);
+}
+
+/* The file's file system lets nobody write any more, until @ioctl_nr is FITHAW. */
+static bool freeze(const struct path *p, unsigned long ioctl_nr)
+{
+	int fd = open(p->file_name, O_RDONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && !ioctl(fd, ioctl_nr, 0);
+
+	close(fd);
+	return ok;
+}
+
+struct held {
+	int	fd;
+	pid_t	tid;
+};
+
+/* A thread that no signal ends: it waits for the file system. */
+static void *wait_for_thaw(void *arg)
+{
+	struct held *held = arg;
+
+	__atomic_store_n(&held->tid, gettid(), __ATOMIC_RELEASE);
+	CHECK(write(held->fd, "x", 1) == 1);
+	return NULL;
+}
+
+static char state_of(pid_t pid, pid_t tid)
+{
+	char path[64], text[512], *end;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
+	if (!get(path, text, sizeof(text)))
+		return 0;
+	end = strrchr(text, ')');
+	return end ? end[2] : 0;
+}
+
+/*
+ * Waits for the kernel's word that @pid was reaped, and sees what its thread @tid,
+ * which is still there, has left.
+ */
+static void see_reaped(struct path *p, int kmsg, pid_t pid, pid_t tid)
+{
+	char line[1024], wanted[64];
+	bool reaped = false;
+	ssize_t n;
+	int i;
+
+	snprintf(wanted, sizeof(wanted), "oom_reaper: reaped process %d ", pid);
+	for (i = 0; i < 1000 && !reaped; i++) {
+		/* EPIPE: some were overwritten before they were read */
+		while ((n = read(kmsg, line, sizeof(line) - 1)) > 0 || (n < 0 && errno == EPIPE)) {
+			line[n > 0 ? n : 0] = 0;
+			reaped |= !!strstr(line, wanted);
+		}
+		usleep(20000);
+	}
+	see(p, "reaped: %s", reaped ? "yes" : "NO");
+	see(p, "the thread is there: %s", state_of(pid, tid) == 'D' ? "yes" : "NO");
+	snprintf(line, sizeof(line), "/proc/%d/task/%d/status", pid, tid);
+	/* The counter is right to some pages for each CPU. */
+	see(p, "it has anonymous memory: %s", get_number(line, "RssAnon") < 1024 ? "little" : "NO");
+	snprintf(line, sizeof(line), "/proc/%d/task/%d/cxlfork_stat", pid, tid);
+	see(p, "and none that lies in CXL: %s", get_number(line, "pages_cxl") > 0 ? "NO" : "yes");
+}
+
+PATH(oom_reaper, "OOM kill of a process that can't exit: the reaper takes its memory")
+{
+	struct held held = { 0 };
+	pid_t self = getpid(), helper;
+	int kmsg, ready[2];
+	pthread_t thread;
+	char dir[64], c;
+
+	cgroup_make(p, dir, sizeof(dir));
+	set(dir, "memory.max", "24M");
+	set(dir, "memory.swap.max", "0");
+	held.fd = open(p->file_name, O_RDWR | O_CLOEXEC);
+	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	CHECK(held.fd >= 0 && kmsg >= 0 && lseek(kmsg, 0, SEEK_END) >= 0);
+	CHECK(!pipe2(ready, O_CLOEXEC));
+	if (!freeze(p, FIFREEZE))
+		path_skip(p, "no file system that can be frozen (CXLFORK_DIRECT_DIR)");
+	CHECK(!pthread_create(&thread, NULL, wait_for_thaw, &held));
+	while (!__atomic_load_n(&held.tid, __ATOMIC_ACQUIRE) || state_of(self, held.tid) != 'D')
+		usleep(1000);
+	helper = fork();
+	if (!helper) {
+		/* Memory that is somebody else's as well would not be freed. */
+		munmap(p->anon, ANON_LEN);
+		munmap(p->huge, HUGE_LEN);
+		put_byte(ready[1], 1);
+		see_reaped(p, kmsg, self, held.tid);
+		CHECK(freeze(p, FITHAW));
+		_exit(0);
+	}
+	CHECK(helper > 0 && read(ready[0], &c, 1) == 1);
+	set(dir, "cgroup.procs", "0");
 	eat(p);
 }
 
