@@ -82,18 +82,28 @@ typedef void (*path_fn)(struct path *p);
 int path_compare(const struct cxl *cxl, const char *name, const char *about,
 		 path_fn fn, char why[160]);
 
+#ifdef TEST_HARNESS_MAIN	/* kselftest_harness.h is included */
+
+static inline void path_walk(struct __test_metadata *_metadata, const struct cxl *cxl,
+			     const char *name, const char *about, path_fn fn)
+{
+	char why[160] = "";
+	int same = path_compare(cxl, name, about, fn, why);
+
+	if (same > 0)
+		SKIP(return, "%s", why);
+	EXPECT_EQ(0, same);
+}
+
 /* Defines a path; @about is what the table in the documentation calls it. */
 #define PATH(name, about)						\
 	static void name(struct path *p);				\
 	CXL_TEST(name)							\
 	{								\
-		char why[160] = "";					\
-		int same = path_compare(&self->cxl, #name, about, name, why); \
-									\
-		if (same > 0)						\
-			SKIP(return, "%s", why);			\
-		EXPECT_EQ(0, same);					\
+		path_walk(_metadata, &self->cxl, #name, about, name);	\
 	}								\
 	static void name(struct path *p)
+
+#endif /* TEST_HARNESS_MAIN */
 
 #endif /* PATHS_H */

@@ -19,7 +19,7 @@
 void when_over(const char *fmt, ...)
 {
 	char text[1000] = "cat >/dev/null; exec >/dev/null 2>&1; ";
-	char *argv[] = { "sh", "-c", text, NULL };
+	char *const argv[] = { "sh", "-c", text, NULL };
 	posix_spawn_file_actions_t actions;
 	size_t n = strlen(text);
 	int fds[2];

@@ -70,7 +70,7 @@ PATH(soft_dirty, "soft-dirty: clear_refs 4 and /proc/PID/pagemap")
 }
 
 /* A line of smaps for the mapping that starts at @start, in KiB. */
-static long smaps(void *start, const char *name)
+static long smaps_of(void *start, const char *name)
 {
 	FILE *f = fopen("/proc/self/smaps", "r");
 	unsigned long from, to, value;
@@ -95,10 +95,10 @@ PATH(clear_refs, "clear_refs 1: references forgotten")
 {
 	make_mixed(p);
 	see_ret(p, "clear_refs 1", put("/proc/self/clear_refs", "1"));
-	see(p, "referenced after: sparse written part %ld", smaps(p->sparse, "Swap"));
+	see(p, "referenced after: sparse written part %ld", smaps_of(p->sparse, "Swap"));
 	touch_pages(p->anon + 2 * LEAF, LEAF, 1);
 	see_mem(p, "anon leaf 3", p->anon + 3 * LEAF, LEAF);
-	differs(p, NO_RMAP, "Referenced: %ld kB", smaps(p->anon, "Referenced"));
+	differs(p, NO_RMAP, "Referenced: %ld kB", smaps_of(p->anon, "Referenced"));
 	see_ret(p, "clear_refs 2", put("/proc/self/clear_refs", "2"));
 	see_ret(p, "clear_refs 3", put("/proc/self/clear_refs", "3"));
 	see_ret(p, "clear_refs 5", put("/proc/self/clear_refs", "5"));
@@ -236,10 +236,10 @@ PATH(smaps_areas, "/proc/PID/smaps")
 	make_mixed(p);
 	FOR_EACH(k, areas) {
 		FOR_EACH(i, agree)
-			see(p, "area %zu: %s %ld", k, agree[i], smaps(areas[k], agree[i]));
+			see(p, "area %zu: %s %ld", k, agree[i], smaps_of(areas[k], agree[i]));
 		FOR_EACH(i, counts)
 			differs(p, NO_RMAP, "area %zu: %s %ld", k, counts[i],
-				smaps(areas[k], counts[i]));
+				smaps_of(areas[k], counts[i]));
 	}
 	touch_pages(p->anon, ANON_LEN, 1);
 	touch_pages(p->sparse, SPARSE_LEN, 1);
@@ -248,7 +248,7 @@ PATH(smaps_areas, "/proc/PID/smaps")
 		if (areas[k] != p->mixed)
 			FOR_EACH(i, counts)
 				see(p, "area %zu, written: %s %ld", k, counts[i],
-				    smaps(areas[k], counts[i]));
+				    smaps_of(areas[k], counts[i]));
 	see_all(p);
 }
 
