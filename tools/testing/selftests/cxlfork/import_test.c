@@ -16,8 +16,8 @@
 #include "stream.h"
 
 #define CHUNK		(1UL << 20)
-#define BYTES		200	/* that are flipped */
-#define MADE_UP		200	/* streams with right checksums and wrong content */
+#define BYTES		100	/* that are flipped */
+#define MADE_UP		100	/* streams with right checksums and wrong content */
 
 static char *mixed;
 

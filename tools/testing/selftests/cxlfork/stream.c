@@ -63,6 +63,15 @@ long import_commit(int fd, struct import *im)
 	return im->id;
 }
 
+/*
+ * One byte at a time only to begin with: through all of a stream it takes minutes
+ * on an emulated debug kernel.
+ */
+static size_t piece(size_t chunk, size_t done)
+{
+	return chunk > 1 || done < 2000 ? chunk : 4099;
+}
+
 static void stream_room(struct stream *s, size_t len)
 {
 	if (s->len + len <= s->size)
@@ -83,8 +92,8 @@ int stream_export(int pool, long id, size_t chunk, struct stream *s)
 	if (fd < 0)
 		return -1;
 	for (;;) {
-		stream_room(s, chunk);
-		n = read(fd, s->data + s->len, chunk);
+		stream_room(s, piece(chunk, s->len));
+		n = read(fd, s->data + s->len, piece(chunk, s->len));
 		if (n <= 0)
 			break;
 		s->len += n;
@@ -108,8 +117,8 @@ long stream_import(int pool, const char *name, const struct stream *s, size_t ch
 		return -1;
 	}
 	while (im->written < s->len) {
-		size_t len = s->len - im->written;
-		ssize_t n = write(fd, s->data + im->written, len < chunk ? len : chunk);
+		size_t left = s->len - im->written, len = piece(chunk, im->written);
+		ssize_t n = write(fd, s->data + im->written, left < len ? left : len);
 
 		if (n <= 0) {
 			im->write_error = errno;
