@@ -38,10 +38,6 @@ const char *dmi_get_system_info(int field)
 	return host.uuid;
 }
 
-struct file_operations {
-	int none;
-};
-
 const struct file_operations cxlf_fops;
 
 int cxlf_cdev_init(struct cxlf_dev *cd)
@@ -78,6 +74,13 @@ void cxlfork_unregister_pool(struct cxlfork_pool *pool)
 	/* Whoever still uses it would have to let go. */
 	shim_assert(refcount_read(&pool->users) == 1);
 	cxlfork_templates_drop(pool);
+}
+
+bool cxlfork_pool_try_hold(struct cxlfork_pool *pool)
+{
+	if (registered)
+		refcount_inc(&pool->users);
+	return registered;
 }
 
 void cxlfork_pool_hold(struct cxlfork_pool *pool)
@@ -128,6 +131,11 @@ int cxlfork_guard(struct cxlfork_pool *pool, u32 extent, u32 nr, bool readonly)
 bool cxlfork_trust(void)
 {
 	return host.trust;
+}
+
+u64 cxlfork_quota(void)
+{
+	return 0;
 }
 
 static u8 *map(int fd, u64 size)

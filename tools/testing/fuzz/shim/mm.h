@@ -14,8 +14,10 @@
 #define PMD_MASK		(~(PMD_SIZE - 1))
 #define TASK_SIZE_MAX		((1UL << 47) - PAGE_SIZE)
 #define PTE_PFN_MASK		0x000ffffffffff000UL
+#define PFN_PHYS(pfn)		((phys_addr_t)(pfn) << PAGE_SHIFT)
 #define PHYS_PFN(addr)		((unsigned long)((addr) >> PAGE_SHIFT))
 #define offset_in_page(addr)	((unsigned long)(addr) & ~PAGE_MASK)
+#define PAGE_ALIGN(x)		ALIGN(x, PAGE_SIZE)
 #define PAGE_ALIGNED(addr)	IS_ALIGNED((unsigned long)(addr), PAGE_SIZE)
 #define pte_index(addr)		(((addr) >> PAGE_SHIFT) & 511)
 

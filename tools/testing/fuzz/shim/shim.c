@@ -72,6 +72,35 @@ unsigned long shim_page(bool zero)
 	return (unsigned long)page;
 }
 
+void *kvrealloc(void *old, size_t size, gfp_t gfp)
+{
+	if (shim_fail_at && !--shim_fail_at)
+		return NULL;
+	if (size > INT_MAX)
+		shim_bug("WARNING: %zu bytes asked for at once", size);
+	return realloc(old, size);
+}
+
+struct file *shim_file;
+
+struct file *anon_inode_getfile(const char *name, const struct file_operations *fops,
+				void *priv, int flags)
+{
+	struct file *file = shim_alloc(1, sizeof(*file), true, SHIM_KMALLOC_MAX);
+
+	if (!file)
+		return ERR_PTR(-ENFILE);
+	file->f_op = fops;
+	file->private_data = priv;
+	return file;
+}
+
+void fput(struct file *file)
+{
+	shim_assert(!file->f_op->release(NULL, file));
+	free(file);
+}
+
 void *page_address(const struct page *page)
 {
 	static u8 zero[PAGE_SIZE] __attribute__((__aligned__(PAGE_SIZE)));

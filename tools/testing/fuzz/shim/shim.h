@@ -13,6 +13,7 @@
 
 #include "types.h"
 #include "mm.h"
+#include "file.h"
 
 /* Ends the process: found something. */
 #define shim_bug(fmt, ...) \
@@ -68,6 +69,8 @@ void *shim_alloc(size_t nr, size_t size, bool zero, size_t max);
 	((gfp) & __GFP_NOFAIL ? calloc(1, size) : \
 	 shim_alloc(1, size, true, SHIM_KMALLOC_MAX))
 #define kvmalloc(size, gfp)	shim_alloc(1, size, false, INT_MAX)
+#define kvzalloc(size, gfp)	shim_alloc(1, size, true, INT_MAX)
+void *kvrealloc(void *old, size_t size, gfp_t gfp);
 #define kvcalloc(nr, size, gfp)	shim_alloc(nr, size, true, INT_MAX)
 #define kvmalloc_array(nr, size, gfp) shim_alloc(nr, size, false, INT_MAX)
 #define bitmap_alloc(bits, gfp) \
@@ -108,9 +111,10 @@ unsigned long copy_mc_to_kernel(void *to, const void *from, size_t size);
 #define pmem_wmb()		mb()
 #define clflush_cache_range(at, size) ((void)(at))
 
-/* --- the user, never looked at */
-#define copy_to_user(to, from, size) 0UL
-#define put_user(val, to)	0
+/* --- the user: part of this process */
+#define copy_to_user(to, from, size) (memcpy(to, from, size), 0UL)
+#define copy_from_user(to, from, size) (memcpy(to, from, size), 0UL)
+#define put_user(val, to)	((void)(*(to) = (val)), 0)
 #define u64_to_user_ptr(val)	((void *)(unsigned long)(val))
 
 /* --- locks: one thread, which must not wait for itself */
@@ -338,18 +342,6 @@ struct cred {
 	const struct group_info *group_info;
 };
 
-struct path {
-	void *dentry;
-};
-
-struct file {
-	const struct cred *f_cred;
-	struct path f_path;
-	bool privileged;
-};
-
-struct file_operations;
-struct inode;
 struct xarray {
 	void *head;
 };
@@ -363,6 +355,12 @@ extern int init_user_ns;
 #define CAP_SYS_ADMIN		21
 #define CAP_CHECKPOINT_RESTORE	40
 #define file_ns_capable(file, ns, cap) ((file)->privileged)
+#define ns_capable_noaudit(ns, cap) true
+#define CAP_SYS_RESOURCE	24
+#define current_fsuid()		((kuid_t){ 0 })
+#define current_fsgid()		((kgid_t){ 0 })
+#define from_kuid(ns, id)	((id).val)
+#define from_kgid(ns, id)	((id).val)
 #define make_kuid(ns, id)	((kuid_t){ id })
 #define make_kgid(ns, id)	((kgid_t){ id })
 #define uid_eq(a, b)		((a).val == (b).val)
@@ -370,6 +368,7 @@ extern int init_user_ns;
 #ifndef O_PATH
 #define O_ACCMODE		3
 #define O_RDONLY		0
+#define O_WRONLY		1
 #define O_APPEND		02000
 #define O_NONBLOCK		04000
 #define O_DSYNC			010000
@@ -380,6 +379,10 @@ extern int init_user_ns;
 #define O_PATH			010000000
 #endif
 #define __O_SYNC		04000000
+#ifndef O_CLOEXEC
+#define O_CLOEXEC		02000000
+#endif
+#define ERESTARTSYS		512
 
 /* --- what the task checks know */
 #define PER_LINUX		0

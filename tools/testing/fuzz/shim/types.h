@@ -3,6 +3,7 @@
 #ifndef SHIM_TYPES_H
 #define SHIM_TYPES_H
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -55,6 +56,8 @@ typedef unsigned long pgprotval_t, pteval_t, vm_flags_t;
 #define ALIGN(x, a)		(((x) + ((typeof(x))(a) - 1)) & ~((typeof(x))(a) - 1))
 #define ALIGN_DOWN(x, a)	((x) & ~((typeof(x))(a) - 1))
 #define IS_ALIGNED(x, a)	(((x) & ((typeof(x))(a) - 1)) == 0)
+#define BUILD_BUG_ON(cond)	_Static_assert(!(cond), #cond)
+#define hweight32(x)		((u32)__builtin_popcount(x))
 #define DIV_ROUND_UP_ULL(n, d)	(((u64)(n) + (d) - 1) / (d))
 #define rounddown(x, y)		((x) - (x) % (y))
 #define min_t(type, a, b)	((type)(a) < (type)(b) ? (type)(a) : (type)(b))
@@ -84,6 +87,7 @@ static inline u64 get_unaligned_le64(const void *from)
 #define MAX_ERRNO		4095
 #define ERR_PTR(err)		((void *)(long)(err))
 #define PTR_ERR(ptr)		((long)(ptr))
+#define PTR_ERR_OR_ZERO(ptr)	(IS_ERR(ptr) ? PTR_ERR(ptr) : 0)
 #define IS_ERR(ptr)		((unsigned long)(ptr) >= (unsigned long)-MAX_ERRNO)
 #define ERR_CAST(ptr)		((void *)(ptr))
 
