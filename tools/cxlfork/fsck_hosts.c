@@ -62,13 +62,13 @@ static bool same_host(const struct cxlfork_host *a,
 static void check_identity(struct fsck *f, __u32 slot)
 {
 	const struct cxlfork_host *host = &f->slots[slot].host;
-	__u64 uuid;
+	__le64 uuid[2];
 
 	if (!check_head(f->findings, host, &host->head, CXLFORK_MAGIC_SLOT,
 			offsetof(struct cxlfork_host, claim)))
 		return;
-	memcpy(&uuid, host->host_uuid, sizeof(uuid));
-	if (le64(host->claim) != (le64(uuid) | 1))
+	memcpy(uuid, host->host_uuid, sizeof(uuid));
+	if (le64(host->claim) != ((le64(uuid[0]) ^ le64(uuid[1])) | 1))
 		problem(f->findings, BAD_HOST_CLAIM,
 			"claimed by 0x%llx, which is not its host",
 			le64(host->claim));

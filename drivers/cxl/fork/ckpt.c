@@ -202,6 +202,8 @@ int cxlf_publish(struct cxlfork_ckpt *ckpt)
 	if (!lost) {
 		cxlf_entry_publish(cd, ckpt);
 		cxlf_tcg_wrote(cd, ckpt);
+		/* What came after the pool was lost was not stored. */
+		lost = READ_ONCE(cd->lost);
 	}
 	mutex_unlock(&cd->lock);
 	cxlf_handle_free(ckpt);

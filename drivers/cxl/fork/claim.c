@@ -8,10 +8,13 @@
  * time each sees the other, or the later one sees the earlier one: never both get
  * it, but it may be that neither does.  The quota likewise.
  */
+#include <linux/delay.h>
 #include <linux/string.h>
 #include <linux/timekeeping.h>
 
 #include "fork.h"
+
+#define CXLF_CENSUS_TRIES	20
 
 /**
  * struct cxlf_census - what the checkpoints there are say against a new one
@@ -49,6 +52,25 @@ static void cxlf_census_own(struct cxlf_dev *cd, struct cxlf_census *c, u32 new)
 			cxlf_census_add(c, e->state, e->uid, e->name, e->bytes);
 }
 
+/*
+ * An entry that can't be read may be one that is being published just now.  If it
+ * stays so its host has died there, or it is damaged: it has neither name nor owner.
+ */
+static int cxlf_census_read(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen,
+			    struct cxlfork_ckpt_entry *entry)
+{
+	u32 tries;
+	int err;
+
+	for (tries = 0; tries < CXLF_CENSUS_TRIES; tries++) {
+		err = cxlf_entry_known(cd, slot, idx, gen, entry);
+		if (!err)
+			break;
+		usleep_range(50, 100);
+	}
+	return err;
+}
+
 static void cxlf_census_of(struct cxlf_dev *cd, struct cxlf_census *c, u32 slot)
 {
 	struct cxlfork_ckpt_entry entry;
@@ -60,8 +82,7 @@ static void cxlf_census_of(struct cxlf_dev *cd, struct cxlf_census *c, u32 slot)
 		state = CXLFORK_WORD_STATE(word);
 		if (state == CXLFORK_CKPT_FREE || state > CXLFORK_CKPT_RETIRING)
 			continue;
-		/* Damaged: has neither name nor owner. */
-		if (cxlf_entry_known(cd, slot, idx, CXLFORK_WORD_GEN(word),
+		if (cxlf_census_read(cd, slot, idx, CXLFORK_WORD_GEN(word),
 				     &entry))
 			continue;
 		cxlf_census_add(c, state, le32_to_cpu(entry.uid), entry.name,
@@ -143,7 +164,7 @@ void cxlf_entry_seal(struct cxlf_dev *cd, u32 idx, u64 first)
  * @idx: which entry: WRITING
  * @missing: with -EDQUOT: bytes beyond the quota
  *
- * Context: process context; caller holds cd->lock, pool is attached.
+ * Context: process context, sleeps; caller holds cd->lock, pool is attached.
  * Return: 0; -EEXIST: its owner has one of this name, or is about to, on some
  * host; -EDQUOT; -ENOSPC: no entry is free.
  */

@@ -23,6 +23,8 @@
 /* How long a host that comes back waits for its caretaker to let go. */
 #define CXLF_CARE_END_MS	5000
 #define CXLF_CARE_STEP_MS	50
+/* After how many upkeeps a new caretaker begins. */
+#define CXLF_CARES_AFTER	2
 
 static u64 cxlf_epoch(struct cxlf_dev *cd, u32 slot)
 {
@@ -93,9 +95,27 @@ u32 cxlf_caretaker(struct cxlf_dev *cd, u32 slot)
 	return CXLF_NO_SLOT;
 }
 
+/**
+ * cxlf_cares - does this host take care of a fenced one's checkpoints?
+ * @cd: pool
+ * @slot: of the fenced host
+ *
+ * Not at once: who was its caretaker until now may be at it, and looks again
+ * before each thing that it does.
+ *
+ * Context: any; caller holds cd->lock.
+ * Return: whether it does.
+ */
+bool cxlf_cares(struct cxlf_dev *cd, u32 slot)
+{
+	return cd->cares[slot] >= CXLF_CARES_AFTER &&
+	       cxlf_caretaker(cd, slot) == cd->slot;
+}
+
 static void cxlf_fence_store(struct cxlf_dev *cd, u32 slot, u64 epoch)
 {
 	cd->fences[slot] = epoch;
+	cd->cares[slot] = 0;
 	cxlf_store(cd, cxlf_fence_off(cd, cd->slot, slot), epoch);
 }
 
@@ -115,6 +135,7 @@ void cxlf_fences_load(struct cxlf_dev *cd)
 	for (s = 0; s < CXLFORK_MAX_SLOTS; s++) {
 		fence = cxlf_load(cd, cxlf_fence_off(cd, cd->slot, s));
 		cd->fences[s] = fence;
+		cd->cares[s] = 0;
 		if (fence && (s >= cd->geo.nr_slots || s == cd->slot ||
 			      fence != cxlf_epoch(cd, s)))
 			cxlf_fence_store(cd, s, 0);
@@ -172,8 +193,11 @@ static void cxlf_care_for(struct cxlf_dev *cd, u32 slot, u32 fenced)
 	for (idx = 0; idx < CXLFORK_MAX_CKPTS; idx++) {
 		word = cxlf_load(cd, cxlf_entry_off(cd, slot, idx));
 		state = CXLFORK_WORD_STATE(word);
-		if (CXLFORK_WORD_GEN(word) > CXLFORK_GEN_MAX)
+		if (CXLFORK_WORD_GEN(word) > CXLFORK_GEN_MAX ||
+		    state == CXLFORK_CKPT_FREE)
 			continue;
+		if (!cxlf_cares(cd, slot))
+			return;
 		if (state == CXLFORK_CKPT_WRITING)
 			cxlf_entry_free(cd, slot, idx, CXLFORK_WORD_GEN(word));
 		else if (state == CXLFORK_CKPT_RETIRING)
@@ -204,8 +228,14 @@ void cxlf_care(struct cxlf_dev *cd)
 			dev_info(cd->dev, "the host in slot %u is back\n", s);
 			continue;
 		}
-		if (cxlf_caretaker(cd, s) != cd->slot)
+		if (cxlf_caretaker(cd, s) != cd->slot) {
+			cd->cares[s] = 0;
 			continue;
+		}
+		if (cd->cares[s] < CXLF_CARES_AFTER) {
+			cd->cares[s]++;
+			continue;
+		}
 		if (!fenced)
 			fenced = cxlf_fenced(cd);
 		cxlf_care_for(cd, s, fenced);
@@ -242,6 +272,19 @@ static int cxlf_fence_check(struct cxlf_dev *cd,
 	return err == -ENOENT ? 0 : err;
 }
 
+/* Does another host that may be at it take care of this one? */
+static bool cxlf_fenced_elsewhere(struct cxlf_dev *cd, u32 slot)
+{
+	u32 by;
+
+	for (by = 0; by < cd->geo.nr_slots; by++)
+		if (by != cd->slot && !cxlf_fenced_slot(cd, by) &&
+		    cxlf_host_state(cd, by) == CXLFORK_HOST_ALIVE &&
+		    cxlf_fenced_by(cd, slot, by))
+			return true;
+	return false;
+}
+
 /* Whom the dead one took care of needs another caretaker now. */
 static void cxlf_fence_inherit(struct cxlf_dev *cd, u32 slot)
 {
@@ -252,9 +295,36 @@ static void cxlf_fence_inherit(struct cxlf_dev *cd, u32 slot)
 		if (s == cd->slot || s == slot)
 			continue;
 		fence = cxlf_load(cd, cxlf_fence_off(cd, slot, s));
-		if (fence && fence == cxlf_epoch(cd, s))
+		if (fence && fence == cxlf_epoch(cd, s) &&
+		    cxlf_caretaker(cd, s) == CXLF_NO_SLOT)
 			cxlf_fence_store(cd, s, fence);
 	}
+}
+
+static int cxlf_fence_locked(struct cxlf_dev *cd, u32 slot, u64 epoch,
+			     char *reason)
+{
+	/* Two that take care of it would be in each other's way. */
+	if (cxlf_epoch(cd, slot) == epoch &&
+	    cxlf_caretaker(cd, slot) != CXLF_NO_SLOT)
+		return 0;
+	cxlf_fence_store(cd, slot, epoch);
+	cxlf_fence_inherit(cd, slot);
+	/*
+	 * They are up: a host that has booted meanwhile waits, and of two that
+	 * do this at the same time one sees the other.
+	 */
+	mb();
+	if (!cxlf_fenced_elsewhere(cd, slot))
+		cd->cares[slot] = CXLF_CARES_AFTER;
+	cxlf_care(cd);
+	cxlf_dir_upkeep(cd);
+	if (cd->fences[slot] != epoch) {
+		strscpy(reason, "that host has booted meanwhile", CXLF_REASON_MAX);
+		return -EAGAIN;
+	}
+	dev_info(cd->dev, "the host in slot %u was declared dead\n", slot);
+	return 0;
 }
 
 /**
@@ -296,21 +366,8 @@ int cxlf_fence_host(struct cxlf_dev *cd, struct cxlfork_pool_fence *args)
 	}
 	if (!err) {
 		mutex_lock(&cd->lock);
-		cxlf_fence_store(cd, args->slot, epoch);
-		cxlf_fence_inherit(cd, args->slot);
-		/* They are up: a host that has booted meanwhile waits. */
-		mb();
-		cxlf_care(cd);
-		cxlf_dir_upkeep(cd);
+		err = cxlf_fence_locked(cd, args->slot, epoch, reason);
 		mutex_unlock(&cd->lock);
-		if (cd->fences[args->slot] == epoch) {
-			dev_info(cd->dev, "the host in slot %u was declared dead\n",
-				 args->slot);
-		} else {
-			strscpy(reason, "that host has booted meanwhile",
-				sizeof(reason));
-			err = -EAGAIN;
-		}
 	}
 	cxlf_leave(cd);
 out:

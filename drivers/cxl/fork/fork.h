@@ -136,6 +136,7 @@ struct cxlf_seen {
  * @refs:	this host's reference table
  * @keeps:	this host's table of what it keeps beyond this boot
  * @fences:	hosts that this one has declared dead: their epoch, or 0
+ * @cares:	for how many upkeeps this host has been the caretaker of each
  * @seen:	signs of life of the others
  * @ran:	under TCG: for each extent the checkpoint that this host has used
  *		it for; else NULL
@@ -173,6 +174,7 @@ struct cxlf_dev {
 	u64			refs[CXLFORK_MAX_SLOTS][CXLFORK_MAX_CKPTS];
 	u64			keeps[CXLFORK_MAX_SLOTS][CXLFORK_MAX_CKPTS];
 	u64			fences[CXLFORK_MAX_SLOTS];
+	u32			cares[CXLFORK_MAX_SLOTS];
 	struct cxlf_seen	seen[CXLFORK_MAX_SLOTS];
 	u64			*ran;
 	u32			nr_ran;
@@ -332,6 +334,7 @@ int cxlf_host_info(struct cxlf_dev *cd, struct cxlfork_host_info *info);
 bool cxlf_fenced_slot(struct cxlf_dev *cd, u32 slot);
 u32 cxlf_fenced(struct cxlf_dev *cd);
 u32 cxlf_caretaker(struct cxlf_dev *cd, u32 slot);
+bool cxlf_cares(struct cxlf_dev *cd, u32 slot);
 void cxlf_fences_load(struct cxlf_dev *cd);
 int cxlf_care_ended(struct cxlf_dev *cd, char *reason);
 void cxlf_care(struct cxlf_dev *cd);

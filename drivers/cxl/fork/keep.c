@@ -101,7 +101,7 @@ static int cxlf_set_locked(struct cxlf_dev *cd, const struct file *file,
 			     le32_to_cpu(entry.gid), le32_to_cpu(entry.mode)))
 		return -EPERM;
 	if (args->flags & CXLFORK_SET_TTL) {
-		if (slot != cd->slot && cxlf_caretaker(cd, slot) != cd->slot)
+		if (slot != cd->slot && !cxlf_cares(cd, slot))
 			return -EREMOTE;
 		cxlf_store(cd, cxlf_expires_off(cd, slot, idx),
 			   cxlf_expiry(args->ttl));

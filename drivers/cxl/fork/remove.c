@@ -39,7 +39,7 @@ static int cxlf_remove_here(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen)
 {
 	u32 fenced = cxlf_fenced(cd);
 
-	if (slot != cd->slot && cxlf_caretaker(cd, slot) != cd->slot)
+	if (slot != cd->slot && !cxlf_cares(cd, slot))
 		return 0;
 	if (slot == cd->slot && cd->own[idx].damaged)
 		return -ENOENT;

@@ -42,7 +42,7 @@ static int cxlf_identity(uuid_t *uuid, char *reason)
 
 static u64 cxlf_claim_word(const uuid_t *uuid)
 {
-	return get_unaligned_le64(uuid->b) | 1;
+	return (get_unaligned_le64(uuid->b) ^ get_unaligned_le64(uuid->b + 8)) | 1;
 }
 
 /*
@@ -52,7 +52,6 @@ static u64 cxlf_claim_word(const uuid_t *uuid)
 static int cxlf_slot_given(struct cxlf_dev *cd, u64 mine, char *reason)
 {
 	int s = cxlf_slot_wanted;
-	u64 claim;
 
 	if (s < 0) {
 		strscpy(reason,
@@ -66,14 +65,13 @@ static int cxlf_slot_given(struct cxlf_dev *cd, u64 mine, char *reason)
 			 s, cd->geo.nr_slots);
 		return -EINVAL;
 	}
-	claim = cxlf_load(cd, cxlf_claim_off(cd, s));
-	if (claim && claim != mine) {
+	/* If it were this host's it would have been found. */
+	if (cxlf_load(cd, cxlf_claim_off(cd, s))) {
 		snprintf(reason, CXLF_REASON_MAX,
 			 "cxl_fork.slot=%d: that slot is another host's", s);
 		return -EBUSY;
 	}
-	if (!claim)
-		cxlf_store(cd, cxlf_claim_off(cd, s), mine);
+	cxlf_store(cd, cxlf_claim_off(cd, s), mine);
 	return s;
 }
 

@@ -98,7 +98,8 @@ struct cxlfork_super {
  * @attached:	seconds since the epoch
  * @name:	node name
  * @kernel:	kernel release
- * @claim:	0: free; else the first 8 bytes of the @host_uuid with bit 0 set.
+ * @claim:	0: free; else the first 8 bytes of the @host_uuid, xor the other 8,
+ *		with bit 0 set.
  *		Claimed by compare-and-swap on a coherent pool; on another one the
  *		administrator says which slot is whose.  Own cache line
  * @state:	enum cxlfork_host_state; own cache line with the next two

@@ -88,7 +88,7 @@ static u64 my_claim(void)
 	uuid_t uuid;
 
 	uuid_parse(host.uuid, &uuid);
-	return get_unaligned_le64(uuid.b) | 1;
+	return (get_unaligned_le64(uuid.b) ^ get_unaligned_le64(uuid.b + 8)) | 1;
 }
 
 static bool mine(u32 slot)

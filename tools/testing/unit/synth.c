@@ -62,7 +62,7 @@ static void build_pool(struct synth *s)
 {
 	struct cxlfork_super *super = s->super;
 	struct cxlfork_host *host;
-	__u64 uuid;
+	__le64 uuid[2];
 	int i;
 
 	set_head(&super->head, CXLFORK_MAGIC_SUPER, sizeof(*super));
@@ -83,15 +83,16 @@ static void build_pool(struct synth *s)
 		host = &s->slots[i].host;
 		set_head(&host->head, CXLFORK_MAGIC_SLOT,
 			 offsetof(struct cxlfork_host, claim));
-		memset(host->host_uuid, 0x10 + i, sizeof(host->host_uuid));
-		memcpy(&uuid, host->host_uuid, sizeof(uuid));
+		memset(host->host_uuid, 0x10, sizeof(host->host_uuid));
+		host->host_uuid[1] = i;
+		memcpy(uuid, host->host_uuid, sizeof(uuid));
 		host->boot_epoch = htole64(i + 1);
 		host->epoch = htole64(i + 1);
 		host->phys_base = htole64(SYNTH_BASE);
 		put_text(host->name, "node0");
 		host->name[4] += i;
 		put_text(host->kernel, "6.12.0-cxlfork");
-		host->claim = uuid | htole64(1);
+		host->claim = (uuid[0] ^ uuid[1]) | htole64(1);
 		host->state = htole64(CXLFORK_HOST_ALIVE);
 		host->heartbeat = htole64(100);
 	}
