@@ -105,6 +105,9 @@ static bool take_header(struct image *image, const struct ckpt *ckpt,
 	if (!base_ok(image->geo, image->phys_base))
 		return problem(findings, BAD_IMAGE_BASE, "physical base 0x%llx",
 			       image->phys_base);
+	check_reserved(findings, "image header: CPU words",
+		       &header->cpu[CXLFORK_CPU_WORDS],
+		       sizeof(header->cpu) - CXLFORK_CPU_WORDS * sizeof(__le32));
 	check_reserved(findings, "image header", header->reserved,
 		       sizeof(header->reserved));
 	return true;

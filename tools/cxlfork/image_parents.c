@@ -6,7 +6,8 @@
 #include "le.h"
 
 /* Find a parent's image; what is wrong with it itself is said elsewhere. */
-static struct image *locate(const struct image *image, __u64 id, __u64 first,
+static struct image *locate(const struct image *image,
+			    const struct ckpt *child, __u64 id, __u64 first,
 			    struct findings *findings)
 {
 	struct findings own = { 0 };
@@ -35,6 +36,10 @@ static struct image *locate(const struct image *image, __u64 id, __u64 first,
 		problem(findings, BAD_PARENT_FIRST,
 			"parent 0x%llx: image at 0x%llx", id, first);
 	}
+	if (parent && ckpt.entry.uid != child->entry.uid)
+		problem(findings, BAD_PARENT_OWNER,
+			"parent 0x%llx is uid %u's, this one uid %u's", id,
+			le32(ckpt.entry.uid), le32(child->entry.uid));
 	if (own.no_memory)
 		no_memory(findings);
 	findings_free(&own);
@@ -69,8 +74,8 @@ void image_open_parents(struct image *image, const struct ckpt *ckpt,
 			problem(findings, BAD_PARENT_SELF,
 				"it is its own parent");
 		else
-			parent->image = locate(image, id, le64(list[i].first),
-					       findings);
+			parent->image = locate(image, ckpt, id,
+					       le64(list[i].first), findings);
 	}
 }
 

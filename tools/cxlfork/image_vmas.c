@@ -132,9 +132,11 @@ static bool check_entry(const struct image *image,
 /**
  * struct walk - addresses go up, and mappings with them
  * @vma:	first mapping that ends above the last address asked for
+ * @pages:	entries that there are
  */
 struct walk {
 	__u32	vma;
+	__u64	pages;
 };
 
 static const struct cxlfork_vma *vma_at(const struct image *image,
@@ -238,7 +240,8 @@ static void check_leaf(const struct image *image, struct walk *walk, __u64 i,
 				 findings))
 			break;		/* one of a table is enough */
 	}
-	if (n == CXLFORK_LEAF_ENTRIES && nr != le32(leaf->nr_pages))
+	walk->pages += nr;
+	if (n == CXLFORK_LEAF_ENTRIES && (!nr || nr != le32(leaf->nr_pages)))
 		problem(findings, BAD_LEAF_PAGES,
 			"leaf %llu: maps %u pages, not %u", i, nr,
 			le32(leaf->nr_pages));
@@ -251,6 +254,7 @@ void check_leaves(const struct image *image, struct findings *findings)
 {
 	const struct section *sec = &image->sec[CXLFORK_SEC_LEAVES];
 	const struct section *dirty = &image->sec[CXLFORK_SEC_DIRTY];
+	size_t before = findings->nr;
 	struct walk walk = { 0 };
 	__u64 i;
 
@@ -269,4 +273,11 @@ void check_leaves(const struct image *image, struct findings *findings)
 		return;		/* said already */
 	for (i = 0; i < sec->nr; i++)
 		check_leaf(image, &walk, i, findings);
+	if (findings->nr == before &&
+	    (walk.pages < image->nr_pages ||
+	     (walk.pages > image->nr_pages && !image->nr_parents &&
+	      !image->parents_unknown)))
+		problem(findings, BAD_LEAVES_PAGES,
+			"leaves map %llu pages, %llu are stored", walk.pages,
+			image->nr_pages);
 }

@@ -144,7 +144,8 @@ static void test_directory(struct synth *s)
 		/* name and uid, on different hosts */
 		{ "name taken", POKES(POKE(child->name[6], 0)), KINDS(BAD_NAME_TWICE) },
 		{ "name taken, by another uid", POKES(POKE(child->name[6], 0),
-						      POKE(child->uid, 1000)) },
+						      POKE(child->uid, 1000)),
+		  KINDS(BAD_PARENT_OWNER) },
 		{ "name taken, of one that is written",
 		  POKES(POKE(writing->name[0], 'o'), POKE(writing->name[1], 'l'),
 			POKE(writing->name[2], 'd'), POKE(writing->name[3], 0)) },
@@ -301,6 +302,7 @@ static void test_parents(struct synth *s)
 		D("parents: nonsense", s->parents[0].id, ~0ULL, BAD_PARENT_GONE),
 		D("parents: one that is written", s->parents[0].id, SYNTH_WRITING_ID,
 		  BAD_PARENT_GONE),
+		D("parents: of another user", s->child->uid, 1000, BAD_PARENT_OWNER),
 		D("parents: elsewhere", s->parents[0].first, 2 << 21, BAD_PARENT_FIRST),
 		D("parents: damaged", s->image->head.magic, 1, BAD_MAGIC, BAD_PARENT_DAMAGED),
 		D("parents: its entry damaged", s->entry->head.version, 1, BAD_VERSION,
