@@ -36,7 +36,7 @@ KIND(BAD_SUPER_SHARES, "super-shares", "8 extents a host, as the pool is not coh
 /* host slots */
 KIND(BAD_SLOT_UNCLAIMED, "slot-unclaimed", "zero, as nobody has this slot")
 KIND(BAD_HOST_STATE, "host-state", "0 (free), 1 (alive) or 2 (detached)")
-KIND(BAD_HOST_CLAIM, "host-claim", "the start of host_uuid, with bit 0 set")
+KIND(BAD_HOST_CLAIM, "host-claim", "the halves of host_uuid, xor, with bit 0 set")
 KIND(BAD_HOST_BASE, "host-base", "a multiple of an extent, and the region below 2^52")
 KIND(BAD_HOST_BOOT_EPOCH, "host-boot-epoch", "1 or more")
 KIND(BAD_HOST_EPOCH, "host-epoch", "boot_epoch, while it is attached")
