@@ -64,7 +64,9 @@ struct cxlfork_ckpt {
  * @gid:	group
  * @mode:	permission bits
  * @bytes:	logical bytes its image needs
- * @pages:	data pages, for the directory
+ * @pages:	data pages that are stored, for the directory
+ * @parents:	ids of the checkpoints whose pages it will map, too
+ * @nr_parents:	how many, at most CXLFORK_MAX_PARENTS
  * @quota:	bytes that all checkpoints of @uid may take; 0: any
  * @ttl:	seconds until it expires, or 0
  * @pin:	this host pins it
@@ -76,6 +78,8 @@ struct cxlfork_ckpt_attr {
 	u32	mode;
 	u64	bytes;
 	u64	pages;
+	const u64 *parents;
+	u32	nr_parents;
 	u64	quota;
 	u64	ttl;
 	bool	pin;
@@ -87,7 +91,9 @@ struct cxlfork_ckpt_attr {
  *		is written.  -ENOSPC with @missing set to the bytes that are
  *		missing (0: no directory entry is free), -EDQUOT likewise with the
  *		bytes beyond the quota, -EEXIST: its owner has a checkpoint of
- *		that name, on some host.  The extents are writable by this host.
+ *		that name, on some host, -ESTALE: a parent can't be kept.  The
+ *		extents are writable by this host.  The parents are kept from now
+ *		on; the caller runs in a clone that maps their pages.
  * @publish:	order all that was written before, then make it LIVE; from now on
  *		the extents are read-only.  The caller keeps no reference:
  *		@ckpt is freed.
@@ -99,6 +105,8 @@ struct cxlfork_ckpt_attr {
  *		cached of it is dropped if the pool isn't coherent
  * @read:	copy a part of a published image, by offset in the region; -EIO
  * @owner_of:	id of the checkpoint that an extent belongs to
+ * @parent:	look at a parent of a checkpoint that is referred to: -EUCLEAN if
+ *		nobody keeps it for that one
  */
 struct cxlfork_pool_ops {
 	struct cxlfork_ckpt *(*create)(struct cxlfork_pool *pool,
@@ -111,6 +119,8 @@ struct cxlfork_pool_ops {
 	void (*refresh)(struct cxlfork_pool *pool, u32 extent);
 	int (*read)(struct cxlfork_pool *pool, u64 off, void *to, size_t len);
 	u64 (*owner_of)(struct cxlfork_pool *pool, u32 extent);
+	int (*parent)(struct cxlfork_pool *pool, u64 child, u64 id,
+		      struct cxlfork_ckpt *parent);
 };
 
 /**

@@ -17,7 +17,7 @@ bool find_ckpt(const struct fsck *f, __u64 id, struct ckpt *ckpt)
 		return false;
 	ckpt_take(&f->slots[slot], slot, idx, ckpt);
 	return ckpt->id == id && ckpt->state != CXLFORK_CKPT_FREE &&
-	       ckpt->state <= CXLFORK_CKPT_RETIRING;
+	       ckpt->state <= CXLFORK_CKPT_FREEING;
 }
 
 static bool in_family(const struct family *family, __u64 id)
@@ -70,6 +70,7 @@ static void check_ckpt(struct fsck *f, const struct ckpt *ckpt)
 			check_extents_limit(f, ckpt);
 		return;
 	case CXLFORK_CKPT_RETIRING:
+	case CXLFORK_CKPT_FREEING:
 		if (!ckpt_check(&f->geo, ckpt, f->findings))
 			return;
 		/* Nobody's use any more: parts of it may be others' already. */
@@ -105,7 +106,7 @@ void check_dir(struct fsck *f, __u32 slot)
 		if (ckpt.state == CXLFORK_CKPT_FREE)
 			continue;
 		f->counts->ckpts++;
-		if (ckpt.state > CXLFORK_CKPT_RETIRING)
+		if (ckpt.state > CXLFORK_CKPT_FREEING)
 			problem(f->findings, BAD_CKPT_STATE, "state %u",
 				ckpt.state);
 		else

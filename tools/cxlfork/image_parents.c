@@ -16,7 +16,8 @@ static struct image *locate(const struct image *image,
 
 	if (!ckpt_load(image->region, image->geo, id, &ckpt) ||
 	    (ckpt.state != CXLFORK_CKPT_LIVE &&
-	     ckpt.state != CXLFORK_CKPT_RETIRING)) {
+	     ckpt.state != CXLFORK_CKPT_RETIRING &&
+	     ckpt.state != CXLFORK_CKPT_FREEING)) {
 		problem(findings, BAD_PARENT_GONE,
 			"parent 0x%llx does not exist", id);
 		return NULL;

@@ -60,11 +60,14 @@ static int cxlf_reserve(struct cxlf_dev *cd, struct cxlfork_ckpt *ckpt,
 	if (err)
 		return err;
 	ckpt->id = CXLFORK_ID(cd->own[idx].gen, cd->slot, idx);
+	err = cxlf_keeps_raise(cd, idx);
+	if (err)
+		goto err_entry;
 	err = cxlf_extents_claim(cd, ckpt->id, ckpt->nr_extents, ckpt->extents,
 				 &short_of);
 	if (err) {
 		*missing = (u64)short_of << CXLFORK_EXTENT_SHIFT;
-		goto err_word;
+		goto err_entry;
 	}
 	err = cxlf_guard_extents(cd, ckpt->extents, ckpt->nr_extents, false);
 	if (err)
@@ -75,8 +78,8 @@ static int cxlf_reserve(struct cxlf_dev *cd, struct cxlfork_ckpt *ckpt,
 err_extents:
 	cxlf_guard_extents(cd, ckpt->extents, ckpt->nr_extents, true);
 	cxlf_extents_drop(cd, ckpt->id, ckpt->extents, ckpt->nr_extents);
-err_word:
-	cxlf_entry_word(cd, idx, CXLFORK_CKPT_FREE);
+err_entry:
+	cxlf_entry_give_up(cd, idx);
 	return err;
 }
 
@@ -112,8 +115,8 @@ static int cxlf_fits(struct cxlf_dev *cd, u64 bytes, u32 *nr, u64 *missing)
  *
  * Context: process context, sleeps; takes live and cd->lock.
  * Return: it, or -ENODEV: no pool is attached; -EINVAL: not a size, a name or
- * a mode; -EEXIST, -EDQUOT: see cxlf_claim_entry(); -ENOSPC; -EFBIG: no image
- * can be as large; -ENOMEM; -EIO.
+ * a mode; -EEXIST, -EDQUOT: see cxlf_claim_entry(); -ESTALE: a parent can't be
+ * kept; -ENOSPC; -EFBIG: no image can be as large; -ENOMEM; -EIO.
  */
 struct cxlfork_ckpt *cxlf_create(struct cxlfork_pool *pool,
 				 const struct cxlfork_ckpt_attr *attr,
@@ -126,6 +129,7 @@ struct cxlfork_ckpt *cxlf_create(struct cxlfork_pool *pool,
 
 	*missing = 0;
 	if (!attr->bytes || attr->bytes > S64_MAX || attr->mode & ~0777 ||
+	    attr->nr_parents > CXLFORK_MAX_PARENTS ||
 	    !cxlf_name_ok(attr->name, sizeof(attr->name)))
 		return ERR_PTR(-EINVAL);
 	err = cxlf_enter(cd);
@@ -225,7 +229,7 @@ void cxlf_abort(struct cxlfork_ckpt *ckpt)
 	mutex_lock(&cd->lock);
 	cxlf_guard_extents(cd, ckpt->extents, ckpt->nr_extents, true);
 	cxlf_extents_drop(cd, ckpt->id, ckpt->extents, ckpt->nr_extents);
-	cxlf_entry_word(cd, CXLFORK_ID_IDX(ckpt->id), CXLFORK_CKPT_FREE);
+	cxlf_entry_give_up(cd, CXLFORK_ID_IDX(ckpt->id));
 	mutex_unlock(&cd->lock);
 	cxlf_handle_free(ckpt);
 	up_read(&cd->live);

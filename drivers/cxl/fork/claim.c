@@ -36,7 +36,7 @@ static void cxlf_census_add(struct cxlf_census *c, u32 state, u32 uid,
 	if (uid != c->uid)
 		return;
 	c->bytes += bytes;
-	if (c->name[0] && state != CXLFORK_CKPT_RETIRING &&
+	if (c->name[0] && !cxlf_retiring(state) &&
 	    !strncmp(name, c->name, CXLFORK_NAME_MAX))
 		c->taken = true;
 }
@@ -80,7 +80,7 @@ static void cxlf_census_of(struct cxlf_dev *cd, struct cxlf_census *c, u32 slot)
 	for (idx = 0; idx < CXLFORK_MAX_CKPTS; idx++) {
 		word = cxlf_load(cd, cxlf_entry_off(cd, slot, idx));
 		state = CXLFORK_WORD_STATE(word);
-		if (state == CXLFORK_CKPT_FREE || state > CXLFORK_CKPT_RETIRING)
+		if (state == CXLFORK_CKPT_FREE || state > CXLFORK_CKPT_FREEING)
 			continue;
 		if (cxlf_census_read(cd, slot, idx, CXLFORK_WORD_GEN(word),
 				     &entry))
@@ -146,6 +146,7 @@ void cxlf_entry_seal(struct cxlf_dev *cd, u32 idx, u64 first)
 		.uid	 = cpu_to_le32(e->uid),
 		.gid	 = cpu_to_le32(e->gid),
 		.mode	 = cpu_to_le32(e->mode),
+		.nr_parents = cpu_to_le32(cd->parents[idx].nr),
 	};
 
 	memcpy(entry.name, e->name, sizeof(entry.name));
@@ -172,6 +173,7 @@ int cxlf_claim_entry(struct cxlf_dev *cd, const struct cxlfork_ckpt_attr *attr,
 		     u64 bytes, u32 *idx, u64 *missing)
 {
 	struct cxlf_entry *e;
+	struct cxlf_parents *p;
 	int i, err;
 
 	i = cxlf_entry_pick(cd);
@@ -187,12 +189,16 @@ int cxlf_claim_entry(struct cxlf_dev *cd, const struct cxlfork_ckpt_attr *attr,
 	e->ttl = attr->ttl;
 	e->pin = attr->pin;
 	strscpy_pad(e->name, attr->name, sizeof(e->name));
+	p = &cd->parents[i];
+	p->nr = attr->nr_parents;
+	p->unsure = false;
+	memcpy(p->ids, attr->parents, p->nr * sizeof(*p->ids));
 	cxlf_entry_seal(cd, i, 0);
 	cxlf_entry_word(cd, i, CXLFORK_CKPT_WRITING);
 
 	err = cxlf_census_check(cd, attr, i, bytes, missing);
 	if (err)
-		cxlf_entry_word(cd, i, CXLFORK_CKPT_FREE);
+		cxlf_entry_give_up(cd, i);
 	*idx = i;
 	return err;
 }

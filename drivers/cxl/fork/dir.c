@@ -179,6 +179,19 @@ u32 cxlf_entry_keeps(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen, u32 *pins)
 }
 
 /**
+ * cxlf_entry_give_up - take back what was said of a checkpoint to come
+ * @cd: pool
+ * @idx: an own entry: WRITING, without extents
+ *
+ * Context: process context; caller holds cd->lock.
+ */
+void cxlf_entry_give_up(struct cxlf_dev *cd, u32 idx)
+{
+	cxlf_entry_word(cd, idx, CXLFORK_CKPT_FREE);
+	cxlf_keeps_freed(cd, cd->slot, idx);
+}
+
+/**
  * cxlf_entry_free - free a checkpoint that nobody can refer to
  * @cd: pool
  * @slot: its owner: this host, or one that this host takes care of
@@ -186,11 +199,28 @@ u32 cxlf_entry_keeps(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen, u32 *pins)
  * @gen: its generation
  *
  * Context: process context, sleeps; caller holds cd->lock.
+ * Return: whether it is free now.
  */
-void cxlf_entry_free(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen)
+bool cxlf_entry_free(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen)
 {
-	if (!cxlf_extents_sweep(cd, CXLFORK_ID(gen, slot, idx)))
-		cxlf_word_store(cd, slot, idx, gen, CXLFORK_CKPT_FREE);
+	if (cxlf_extents_sweep(cd, CXLFORK_ID(gen, slot, idx)))
+		return false;
+	cxlf_word_store(cd, slot, idx, gen, CXLFORK_CKPT_FREE);
+	cxlf_keeps_freed(cd, slot, idx);
+	return true;
+}
+
+/*
+ * Does anybody hold it?  References first: who makes a keep of one raises that
+ * before it drops the reference.
+ */
+static bool cxlf_entry_held(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen,
+			    u32 fenced)
+{
+	u32 pins;
+
+	return cxlf_entry_refs(cd, slot, idx, gen, fenced) ||
+	       cxlf_entry_keeps(cd, slot, idx, gen, &pins);
 }
 
 /**
@@ -202,19 +232,27 @@ void cxlf_entry_free(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen)
  * @fenced: cxlf_fenced()
  *
  * Context: process context, sleeps; caller holds cd->lock.
+ * Return: whether it is free now.
  */
-void cxlf_entry_reap(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word, u32 fenced)
+bool cxlf_entry_reap(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word, u32 fenced)
 {
 	u64 gen = CXLFORK_WORD_GEN(word);
-	u32 pins;
 
-	if (CXLFORK_WORD_STATE(word) != CXLFORK_CKPT_RETIRING)
-		return;
+	if (!cxlf_retiring(CXLFORK_WORD_STATE(word)))
+		return false;
 	/* RETIRING was stored; whoever raised a reference before is seen. */
 	mb();
-	if (!cxlf_entry_refs(cd, slot, idx, gen, fenced) &&
-	    !cxlf_entry_keeps(cd, slot, idx, gen, &pins))
-		cxlf_entry_free(cd, slot, idx, gen);
+	if (CXLFORK_WORD_STATE(word) == CXLFORK_CKPT_RETIRING) {
+		if (cxlf_entry_held(cd, slot, idx, gen, fenced))
+			return false;
+		cxlf_word_store(cd, slot, idx, gen, CXLFORK_CKPT_FREEING);
+		/* Whoever raised a keep before is seen, see parents.c. */
+		mb();
+	}
+	if (!cxlf_entry_held(cd, slot, idx, gen, fenced))
+		return cxlf_entry_free(cd, slot, idx, gen);
+	cxlf_word_store(cd, slot, idx, gen, CXLFORK_CKPT_RETIRING);
+	return false;
 }
 
 /**
@@ -228,15 +266,16 @@ void cxlf_entry_reap(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word, u32 fence
  * Freed now, or when the last reference is dropped.
  *
  * Context: process context, sleeps; caller holds cd->lock.
+ * Return: whether it is free now.
  */
-void cxlf_entry_retire(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word,
+bool cxlf_entry_retire(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word,
 		       u32 fenced)
 {
 	u64 gen = CXLFORK_WORD_GEN(word);
 
 	cxlf_word_store(cd, slot, idx, gen, CXLFORK_CKPT_RETIRING);
-	cxlf_entry_reap(cd, slot, idx,
-			CXLFORK_WORD(gen, CXLFORK_CKPT_RETIRING), fenced);
+	return cxlf_entry_reap(cd, slot, idx,
+			       CXLFORK_WORD(gen, CXLFORK_CKPT_RETIRING), fenced);
 }
 
 /**
@@ -273,13 +312,14 @@ static void cxlf_entry_load(struct cxlf_dev *cd, u32 idx)
 	e->state = CXLFORK_WORD_STATE(word);
 	e->uid = U32_MAX;
 	e->gid = U32_MAX;
-	if (e->state > CXLFORK_CKPT_RETIRING || e->gen > CXLFORK_GEN_MAX) {
+	cxlf_parents_load(cd, cd->slot, idx, word, &cd->parents[idx]);
+	if (e->state > CXLFORK_CKPT_FREEING || e->gen > CXLFORK_GEN_MAX) {
 		dev_err(cd->dev, "directory entry %u makes no sense, won't be used\n",
 			idx);
 		e->damaged = true;
 		return;
 	}
-	if (e->state != CXLFORK_CKPT_LIVE && e->state != CXLFORK_CKPT_RETIRING)
+	if (e->state != CXLFORK_CKPT_LIVE && !cxlf_retiring(e->state))
 		return;
 	if (cxlf_entry_read(cd, cd->slot, idx, e->gen, &entry)) {
 		dev_err(cd->dev, "checkpoint %#llx is damaged\n",
@@ -317,14 +357,15 @@ int cxlf_dir_load(struct cxlf_dev *cd)
 	err = cxlf_extents_sweep(cd, 0);
 	if (err)
 		return err;
-	for (idx = 0; idx < CXLFORK_MAX_CKPTS; idx++) {
-		if (cd->own[idx].damaged)
-			continue;
-		if (cd->own[idx].state == CXLFORK_CKPT_WRITING)
+	for (idx = 0; idx < CXLFORK_MAX_CKPTS; idx++)
+		if (!cd->own[idx].damaged &&
+		    cd->own[idx].state == CXLFORK_CKPT_WRITING)
 			cxlf_entry_word(cd, idx, CXLFORK_CKPT_FREE);
-		cxlf_entry_reap(cd, cd->slot, idx,
-				cxlf_entry_own_word(cd, idx), fenced);
-	}
+	cxlf_keeps_settle(cd, cd->slot, cd->parents);
+	for (idx = 0; idx < CXLFORK_MAX_CKPTS; idx++)
+		if (!cd->own[idx].damaged)
+			cxlf_entry_reap(cd, cd->slot, idx,
+					cxlf_entry_own_word(cd, idx), fenced);
 	return 0;
 }
 
@@ -368,16 +409,23 @@ bool cxlf_entry_unwanted(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word)
 void cxlf_dir_upkeep(struct cxlf_dev *cd)
 {
 	u32 fenced = cxlf_fenced(cd), idx;
+	bool freed;
 	u64 word;
 
-	for (idx = 0; idx < CXLFORK_MAX_CKPTS; idx++) {
-		if (cd->own[idx].damaged)
-			continue;
-		word = cxlf_entry_own_word(cd, idx);
-		if (cd->own[idx].state == CXLFORK_CKPT_RETIRING)
-			cxlf_entry_reap(cd, cd->slot, idx, word, fenced);
-		else if (cd->own[idx].state == CXLFORK_CKPT_LIVE &&
-			 cxlf_entry_unwanted(cd, cd->slot, idx, word))
-			cxlf_entry_retire(cd, cd->slot, idx, word, fenced);
-	}
+	/* With a child that is freed its parents may be. */
+	do {
+		freed = false;
+		for (idx = 0; idx < CXLFORK_MAX_CKPTS; idx++) {
+			if (cd->own[idx].damaged)
+				continue;
+			word = cxlf_entry_own_word(cd, idx);
+			if (cxlf_retiring(cd->own[idx].state))
+				freed |= cxlf_entry_reap(cd, cd->slot, idx,
+							 word, fenced);
+			else if (cd->own[idx].state == CXLFORK_CKPT_LIVE &&
+				 cxlf_entry_unwanted(cd, cd->slot, idx, word))
+				freed |= cxlf_entry_retire(cd, cd->slot, idx,
+							   word, fenced);
+		}
+	} while (freed);
 }

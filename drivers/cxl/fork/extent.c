@@ -6,7 +6,7 @@
  * pool that is a compare-and-swap and any host may claim any extent; on
  * another one each host claims in its own share, whole cache lines of the
  * table.  An id is in the table only while its directory entry is WRITING,
- * LIVE or RETIRING: the entry comes first and goes last.
+ * LIVE, RETIRING or FREEING: the entry comes first and goes last.
  */
 #include <linux/bitmap.h>
 #include <linux/moduleparam.h>
@@ -242,7 +242,7 @@ static void cxlf_orphan_fn(struct cxlf_dev *cd, u32 extent, u64 word, void *arg)
 	if (e->damaged || CXLFORK_ID_GEN(word) > e->gen)
 		return;
 	if (CXLFORK_ID_GEN(word) == e->gen &&
-	    (e->state == CXLFORK_CKPT_LIVE || e->state == CXLFORK_CKPT_RETIRING))
+	    (e->state == CXLFORK_CKPT_LIVE || cxlf_retiring(e->state)))
 		return;
 	cxlf_cas(cd, cxlf_etable_off(cd, extent), word, 0);
 }

@@ -116,6 +116,7 @@ static void cxlf_fence_store(struct cxlf_dev *cd, u32 slot, u64 epoch)
 {
 	cd->fences[slot] = epoch;
 	cd->cares[slot] = 0;
+	cd->settled &= ~BIT(slot);
 	cxlf_store(cd, cxlf_fence_off(cd, cd->slot, slot), epoch);
 }
 
@@ -132,6 +133,7 @@ void cxlf_fences_load(struct cxlf_dev *cd)
 	u64 fence;
 	u32 s;
 
+	cd->settled = 0;
 	for (s = 0; s < CXLFORK_MAX_SLOTS; s++) {
 		fence = cxlf_load(cd, cxlf_fence_off(cd, cd->slot, s));
 		cd->fences[s] = fence;
@@ -200,12 +202,13 @@ static void cxlf_care_for(struct cxlf_dev *cd, u32 slot, u32 fenced)
 			return;
 		if (state == CXLFORK_CKPT_WRITING)
 			cxlf_entry_free(cd, slot, idx, CXLFORK_WORD_GEN(word));
-		else if (state == CXLFORK_CKPT_RETIRING)
+		else if (cxlf_retiring(state))
 			cxlf_entry_reap(cd, slot, idx, word, fenced);
 		else if (state == CXLFORK_CKPT_LIVE &&
 			 cxlf_entry_unwanted(cd, slot, idx, word))
 			cxlf_entry_retire(cd, slot, idx, word, fenced);
 	}
+	cxlf_keeps_care(cd, slot);
 }
 
 /**
@@ -230,6 +233,7 @@ void cxlf_care(struct cxlf_dev *cd)
 		}
 		if (cxlf_caretaker(cd, s) != cd->slot) {
 			cd->cares[s] = 0;
+			cd->settled &= ~BIT(s);
 			continue;
 		}
 		if (cd->cares[s] < CXLF_CARES_AFTER) {

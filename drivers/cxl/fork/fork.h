@@ -102,6 +102,18 @@ struct cxlf_entry {
 };
 
 /**
+ * struct cxlf_parents - the parents of one checkpoint of a directory
+ * @nr:		how many
+ * @unsure:	there may be others: entry or image can't be read
+ * @ids:	their ids
+ */
+struct cxlf_parents {
+	u32	nr;
+	bool	unsure;
+	u64	ids[CXLFORK_MAX_PARENTS];
+};
+
+/**
  * struct cxlf_seen - when another host last gave a sign of life
  * @heartbeat:	its counter then
  * @when:	CLOCK_BOOTTIME in milliseconds, 0: never looked
@@ -133,10 +145,12 @@ struct cxlf_seen {
  * @epoch:	of this boot
  * @heartbeat:	last one written
  * @own:	this host's directory
+ * @parents:	of the checkpoints in it
  * @refs:	this host's reference table
  * @keeps:	this host's table of what it keeps beyond this boot
  * @fences:	hosts that this one has declared dead: their epoch, or 0
  * @cares:	for how many upkeeps this host has been the caretaker of each
+ * @settled:	a bit for each of them whose keeps are what its directory says
  * @seen:	signs of life of the others
  * @ran:	under TCG: for each extent the checkpoint that this host has used
  *		it for; else NULL
@@ -171,10 +185,12 @@ struct cxlf_dev {
 	u64			epoch;
 	u64			heartbeat;
 	struct cxlf_entry	own[CXLFORK_MAX_CKPTS];
+	struct cxlf_parents	parents[CXLFORK_MAX_CKPTS];
 	u64			refs[CXLFORK_MAX_SLOTS][CXLFORK_MAX_CKPTS];
 	u64			keeps[CXLFORK_MAX_SLOTS][CXLFORK_MAX_CKPTS];
 	u64			fences[CXLFORK_MAX_SLOTS];
 	u32			cares[CXLFORK_MAX_SLOTS];
+	u32			settled;
 	struct cxlf_seen	seen[CXLFORK_MAX_SLOTS];
 	u64			*ran;
 	u32			nr_ran;
@@ -197,6 +213,12 @@ static inline struct cxlf_dev *to_cxlf_dev(struct cxlfork_pool *pool)
 static inline bool cxlf_coherent(const struct cxlf_dev *cd)
 {
 	return cd->geo.flags & CXLFORK_POOL_COHERENT;
+}
+
+/* Deleted, and not free yet. */
+static inline bool cxlf_retiring(u32 state)
+{
+	return state == CXLFORK_CKPT_RETIRING || state == CXLFORK_CKPT_FREEING;
 }
 
 /* Places, as offsets from the start of the region. */
@@ -364,9 +386,10 @@ void cxlf_entry_word(struct cxlf_dev *cd, u32 idx, u32 state);
 u64 cxlf_entry_own_word(struct cxlf_dev *cd, u32 idx);
 u32 cxlf_entry_refs(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen, u32 fenced);
 u32 cxlf_entry_keeps(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen, u32 *pins);
-void cxlf_entry_free(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen);
-void cxlf_entry_reap(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word, u32 fenced);
-void cxlf_entry_retire(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word,
+void cxlf_entry_give_up(struct cxlf_dev *cd, u32 idx);
+bool cxlf_entry_free(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen);
+bool cxlf_entry_reap(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word, u32 fenced);
+bool cxlf_entry_retire(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word,
 		       u32 fenced);
 bool cxlf_entry_expired(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen);
 bool cxlf_entry_unwanted(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word);
@@ -403,6 +426,17 @@ int cxlf_pin(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen, bool pin);
 u64 cxlf_expiry(u64 ttl);
 int cxlf_set(struct cxlf_dev *cd, const struct file *file,
 	     const struct cxlfork_ckpt_set *args);
+
+/* parents.c */
+void cxlf_parents_load(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word,
+		       struct cxlf_parents *p);
+void cxlf_keeps_settle(struct cxlf_dev *cd, u32 slot,
+		       const struct cxlf_parents *table);
+int cxlf_keeps_raise(struct cxlf_dev *cd, u32 idx);
+void cxlf_keeps_freed(struct cxlf_dev *cd, u32 slot, u32 idx);
+void cxlf_keeps_care(struct cxlf_dev *cd, u32 slot);
+int cxlf_parent(struct cxlfork_pool *pool, u64 child, u64 id,
+		struct cxlfork_ckpt *parent);
 
 /* remove.c */
 int cxlf_remove(struct cxlf_dev *cd, const struct file *file, u64 id);

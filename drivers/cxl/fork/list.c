@@ -38,6 +38,8 @@ static void cxlf_list_one(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word,
 
 	info->id = CXLFORK_ID(gen, slot, idx);
 	info->state = CXLFORK_WORD_STATE(word);
+	if (info->state == CXLFORK_CKPT_FREEING)
+		info->state = CXLFORK_CKPT_RETIRING;
 	info->owner = slot;
 	/* Nobody's, unless the entry says whose. */
 	info->uid = U32_MAX;
@@ -66,7 +68,7 @@ static bool cxlf_listed(u64 word)
 {
 	u32 state = CXLFORK_WORD_STATE(word);
 
-	return state != CXLFORK_CKPT_FREE && state <= CXLFORK_CKPT_RETIRING &&
+	return state != CXLFORK_CKPT_FREE && state <= CXLFORK_CKPT_FREEING &&
 	       CXLFORK_WORD_GEN(word) <= CXLFORK_GEN_MAX;
 }
 

@@ -41,6 +41,7 @@ static const struct cxlfork_pool_ops cxlf_ops = {
 	.refresh	= cxlf_pool_refresh,
 	.read		= cxlf_pool_read,
 	.owner_of	= cxlf_pool_owner,
+	.parent		= cxlf_parent,
 };
 
 /*

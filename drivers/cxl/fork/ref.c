@@ -230,7 +230,7 @@ void cxlf_put(struct cxlfork_ckpt *ckpt)
 	down_read(&cd->live);
 	mutex_lock(&cd->lock);
 	cxlf_ref_lower(cd, slot, idx);
-	if (slot == cd->slot && cd->own[idx].state == CXLFORK_CKPT_RETIRING)
+	if (slot == cd->slot && cxlf_retiring(cd->own[idx].state))
 		cxlf_entry_reap(cd, slot, idx, cxlf_entry_own_word(cd, idx),
 				cxlf_fenced(cd));
 	mutex_unlock(&cd->lock);

@@ -18,8 +18,9 @@ static int cxlf_remove_check(struct cxlf_dev *cd, const struct file *file,
 	u32 uid = U32_MAX, gid = U32_MAX, mode = 0, pins;
 	struct cxlfork_ckpt_entry entry;
 
-	if (word != CXLFORK_WORD(gen, CXLFORK_CKPT_LIVE) &&
-	    word != CXLFORK_WORD(gen, CXLFORK_CKPT_RETIRING))
+	if (CXLFORK_WORD_GEN(word) != gen ||
+	    (CXLFORK_WORD_STATE(word) != CXLFORK_CKPT_LIVE &&
+	     !cxlf_retiring(CXLFORK_WORD_STATE(word))))
 		return -ENOENT;
 	if (!cxlf_entry_read(cd, slot, idx, gen, &entry)) {
 		uid = le32_to_cpu(entry.uid);
@@ -28,7 +29,7 @@ static int cxlf_remove_check(struct cxlf_dev *cd, const struct file *file,
 	}
 	if (!cxlf_may_change(file, uid, gid, mode))
 		return -EPERM;
-	if (CXLFORK_WORD_STATE(word) == CXLFORK_CKPT_RETIRING)
+	if (cxlf_retiring(CXLFORK_WORD_STATE(word)))
 		return 1;
 	cxlf_entry_keeps(cd, slot, idx, gen, &pins);
 	return pins ? -EBUSY : 0;

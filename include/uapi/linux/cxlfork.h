@@ -192,6 +192,7 @@ enum cxlfork_ckpt_state {
 	CXLFORK_CKPT_WRITING	= 1,
 	CXLFORK_CKPT_LIVE	= 2,
 	CXLFORK_CKPT_RETIRING	= 3,	/* deleted, still referenced */
+	CXLFORK_CKPT_FREEING	= 4,	/* nobody seems to hold it; reported as RETIRING */
 };
 
 #define CXLFORK_POOL_COHERENT	(1U << 0)	/* loads see other hosts' stores */

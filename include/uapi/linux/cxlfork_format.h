@@ -153,7 +153,7 @@ struct cxlfork_host {
  * @id:		CXLFORK_ID()
  * @first:	offset of the image header (start of an extent)
  * @bytes:	extents it takes, in bytes
- * @pages:	data pages
+ * @pages:	data pages that it stores
  * @created:	seconds since the epoch
  * @uid:	owner (init_user_ns)
  * @gid:	group (init_user_ns)
@@ -195,6 +195,14 @@ struct cxlfork_ckpt_entry {
  * word: how many checkpoints of its directory (WRITING, LIVE or RETIRING) have
  * the checkpoint as a parent, and whether somebody there has pinned it.  Same
  * shape as a reference word; the bit says pinned.
+ *
+ * The count is up before a child is LIVE and goes down after it is FREE; it may
+ * be too high after a crash, until the host boots or is taken care of.  Who
+ * raises it holds the parent already, if only by a reference on another of its
+ * children, and looks at its word afterwards: if that says neither LIVE nor
+ * RETIRING, it doesn't count.  A RETIRING parent's host therefore says FREEING
+ * and looks at all references and keeps once more (in this order) before it
+ * gives the extents back; if there are any, it says RETIRING again.
  */
 #define CXLFORK_KEEP(gen, pin, count)	CXLFORK_REF(gen, pin, count)
 #define CXLFORK_KEEP_GEN(w)	CXLFORK_REF_GEN(w)
@@ -214,8 +222,8 @@ struct cxlfork_ckpt_entry {
  * A host is fenced while some host's @fences[its slot] is its own @host.epoch.
  * Its @refs don't count then, its @keeps and its LIVE checkpoints do.  Of the
  * hosts that have fenced it and are ALIVE and not fenced themselves, the one
- * with the lowest slot writes @ckpts (word and expires only) and the extent
- * table in its place.  When it boots again it raises its epoch and then waits
+ * with the lowest slot writes @ckpts (word and expires only), the counts in
+ * @keeps and the extent table in its place.  When it boots again it raises its epoch and then waits
  * until no host that is ALIVE has anything but 0 in @fences[its slot].
  */
 struct cxlfork_slot {
@@ -281,7 +289,8 @@ struct cxlfork_section {
  *		of CXLFORK_SEC_LEAVES
  * @data_off:	logical offset of the data pages
  * @nr_leaves:	leaf tables
- * @nr_pages:	data pages
+ * @nr_pages:	data pages that it stores; without parents, as many as its leaves
+ *		map
  * @xfeatures:	XSAVE components in use
  * @cpu:	CPUID words user space may have built upon (CXLFORK_CPU_WORDS)
  * @vdso_id:	build id of the vDSO
@@ -512,7 +521,7 @@ struct cxlfork_sigaction {
 /**
  * struct cxlfork_leaf - a leaf page table: 2 MiB of addresses
  * @addr:	first address it maps, a multiple of 2 MiB
- * @nr_pages:	entries that map a page
+ * @nr_pages:	entries that map a page, of this image or of a parent
  * @flags:	CXLFORK_LEAF_*
  */
 struct cxlfork_leaf {
@@ -524,8 +533,8 @@ struct cxlfork_leaf {
 /* One private anonymous mapping covers all 2 MiB: the table can be attached. */
 #define CXLFORK_LEAF_WHOLE	(1U << 0)
 /*
- * Moreover the 512 data pages that the table maps are one extent, in order: one
- * PMD can map them in its place.
+ * Moreover the 512 data pages that the table maps are one extent (of this image
+ * or of a parent), in order: one PMD can map them in its place.
  */
 #define CXLFORK_LEAF_HUGE	(1U << 1)
 
@@ -538,8 +547,9 @@ struct cxlfork_leaf {
  * @first:	offset of its image header
  *
  * All of them are named, not only the nearest: the parents of a parent that
- * pages are used of are parents.  The host that has this checkpoint in its
- * directory keeps each of them, see CXLFORK_KEEP().
+ * pages are used of are parents.  They have the same owner (uid) as this one.  The
+ * host that has this checkpoint in its directory keeps each of them, see
+ * CXLFORK_KEEP(): whoever has a reference on this one needs none on them.
  */
 struct cxlfork_parent {
 	__le64	id;
@@ -549,8 +559,9 @@ struct cxlfork_parent {
 /*
  * An entry of a leaf table is an x86-64 PTE: zero, or present (or PROT_NONE),
  * special, user, not writable, not dirty, maps a data page of this image or one
- * of a parent's (host physical address at @phys_base), with the no-execute bit and the protection
- * key that its mapping asks for.  Only the accessed bit may change later.
+ * of a parent's (host physical address at @phys_base, whatever base the parent was
+ * made for), with the no-execute bit and the protection key that its mapping asks
+ * for.  Only the accessed bit may change later.
  */
 
 #define CXLFORK_ASSERT_SIZE(type, size) \

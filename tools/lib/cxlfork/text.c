@@ -144,9 +144,10 @@ const char *cxlfork_ckpt_state_name(unsigned int state)
 		[CXLFORK_CKPT_WRITING]	= "writing",
 		[CXLFORK_CKPT_LIVE]	= "live",
 		[CXLFORK_CKPT_RETIRING]	= "retiring",
+		[CXLFORK_CKPT_FREEING]	= "freeing",
 	};
 
-	return state <= CXLFORK_CKPT_RETIRING ? names[state] : "unknown";
+	return state <= CXLFORK_CKPT_FREEING ? names[state] : "unknown";
 }
 
 const char *cxlfork_host_state_name(unsigned int state)

@@ -112,7 +112,7 @@ static void test_directory(struct synth *s)
 	struct cxlfork_ckpt_entry *other = &s->slots[2].ckpts[0], *child = s->child;
 	struct cxlfork_ckpt_entry *freed = s->freed, *writing = s->writing;
 	const struct damage list[] = {
-		D("state", freed->word, CXLFORK_WORD(7, 4), BAD_CKPT_STATE, BAD_EXTENT_LOST),
+		D("state", freed->word, CXLFORK_WORD(7, 5), BAD_CKPT_STATE, BAD_EXTENT_LOST),
 		D("generation 0", other->word, CXLFORK_WORD(0, CXLFORK_CKPT_WRITING),
 		  BAD_CKPT_GEN, BAD_MAGIC),
 		D("generation too large", other->word,
