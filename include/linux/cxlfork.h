@@ -227,7 +227,7 @@ struct cxlfork_mm {
  * @image_base:	physical base of the region that the leaves were made for
  * @host_base:	physical base of the region here
  * @size:	bytes of the region
- * @extents:	bitmap of the extents that belong to the image
+ * @extents:	bitmap of the extents that belong to the image, or to a parent
  */
 struct cxlfork_space {
 	phys_addr_t	image_base;
@@ -307,6 +307,8 @@ static inline bool cxlfork_localise_huge(struct vm_area_struct *vma, pmd_t *pmd,
  */
 typedef int (*cxlfork_counted_fn)(void *arg, unsigned long addr, unsigned int nr,
 				  bool huge);
+/* One of these pages lies in CXL memory; called before, may not sleep. */
+typedef void (*cxlfork_cxl_fn)(void *arg, struct page *page);
 
 pmd_t *cxlfork_alloc_pmd(struct mm_struct *mm, unsigned long addr);
 int cxlfork_attach_leaf(struct mm_struct *mm, unsigned long addr, phys_addr_t table);
@@ -318,7 +320,8 @@ int cxlfork_check_entries(const struct cxlfork_space *space, const u64 *src,
 			  pgprot_t prot);
 int cxlfork_collect(struct vm_area_struct *vma, unsigned long start,
 		    unsigned long end, struct cxlfork_chunk *chunk);
-int cxlfork_count(struct vm_area_struct *vma, cxlfork_counted_fn counted, void *arg);
+int cxlfork_count(struct vm_area_struct *vma, cxlfork_counted_fn counted,
+		  cxlfork_cxl_fn cxl, void *arg);
 void cxlfork_chunk_release(struct cxlfork_chunk *chunk);
 
 /*
@@ -348,7 +351,7 @@ void cxlfork_report(struct cxlfork_log *log, u32 reason, int fd,
 	cxlfork_report(log, reason, -1, 0, 0, 0, fmt, ##__VA_ARGS__)
 
 /*
- * kernel/cxlfork: making a checkpoint (snapshot*.c, checkpoint.c)
+ * kernel/cxlfork: making a checkpoint (snapshot*.c, checkpoint.c, heritage.c)
  */
 
 /**
@@ -436,6 +439,46 @@ int cxlfork_snapshot_fds(struct cxlfork_snapshot *snap);
 long cxlfork_checkpoint(struct cxlfork_request *req);
 bool cxlfork_good_name(const char *name, u32 len);
 int cxlfork_copy_name(char *name, u64 from, u32 len);
+
+/**
+ * struct cxlfork_ancestor - a checkpoint that a clone maps pages of
+ * @id:		its id
+ * @first:	offset of its header
+ * @pages:	pages of it that the clone maps
+ * @huge:	pages of 2 MiB among them
+ * @kept:	it becomes a parent: the pages stay where they are
+ */
+struct cxlfork_ancestor {
+	u64	id;
+	u64	first;
+	u64	pages;
+	u64	huge;
+	bool	kept;
+};
+
+/**
+ * struct cxlfork_heritage - what a clone that is checkpointed need not store
+ * @pool:	where it is
+ * @whose:	by extent: whose it is, 1 + index in @ancestors; 0: nobody's that
+ *		counts.  NULL: nothing is inherited
+ * @ancestors:	the clone's checkpoint and the parents of that, ids ascending
+ * @nr:		how many
+ * @parents:	ids of those that become parents
+ * @nr_parents:	how many
+ */
+struct cxlfork_heritage {
+	struct cxlfork_pool	*pool;
+	u8			*whose;
+	struct cxlfork_ancestor	ancestors[CXLFORK_MAX_PARENTS + 1];
+	u32			nr;
+	u64			parents[CXLFORK_MAX_PARENTS];
+	u32			nr_parents;
+};
+
+int cxlfork_heritage_open(struct cxlfork_heritage *h, const struct cxlfork_request *req);
+void cxlfork_heritage_close(struct cxlfork_heritage *h);
+struct cxlfork_ancestor *cxlfork_ancestor_of(struct cxlfork_heritage *h, struct page *page);
+int cxlfork_heritage_decide(struct cxlfork_heritage *h, bool keep, struct cxlfork_buf *sec);
 
 /*
  * kernel/cxlfork: an image that is written (layout.c)
@@ -569,6 +612,7 @@ struct cxlfork_template_leaf {
  * @nr_vmas:	how many
  * @leaves:	leaves, ascending
  * @nr_leaves:	how many
+ * @nr_pages:	pages that they map, of the checkpoint and of its parents
  * @lock:	protects leaves[].table and .local
  */
 struct cxlfork_template {
@@ -592,6 +636,7 @@ struct cxlfork_template {
 	u32				nr_vmas;
 	struct cxlfork_template_leaf	*leaves;
 	u32				nr_leaves;
+	u64				nr_pages;
 	struct mutex			lock;	/* leaves[].table and .local */
 };
 
@@ -600,6 +645,10 @@ struct cxlfork_template *cxlfork_template_open(struct cxlfork_pool *pool, u64 id
 					       struct cxlfork_log *log);
 void cxlfork_template_free(struct cxlfork_template *t);
 int cxlfork_template_check(struct cxlfork_template *t, struct cxlfork_log *log);
+int cxlfork_template_parents(struct cxlfork_template *t, struct cxlfork_log *log);
+const char *cxlfork_read_table(struct cxlfork_pool *pool, const struct cxlfork_ckpt *ckpt,
+			       const struct cxlfork_image *image, u32 *extents,
+			       unsigned long *seen);
 int cxlfork_template_leaf(struct cxlfork_template *t, u32 i, struct cxlfork_log *log);
 void cxlfork_templates_drop(struct cxlfork_pool *pool);
 void cxlfork_templates_close(struct cxlfork_pool *pool, bool close);

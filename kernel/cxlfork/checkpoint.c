@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Making a checkpoint: plan the image, reserve its extents, write pages, leaf
- * tables and state, publish.
+ * tables and state, publish.  What a clone has not written stays where it is, see
+ * heritage.c.
  *
  * Runs in the context of the process that is checkpointed.  Nothing is written
  * before it is known that all can be cloned and that there is room for it.
@@ -17,6 +18,13 @@
 #include <linux/unaligned.h>
 #include "crc.h"
 
+/*
+ * How often it is tried if pages become local meanwhile, of which it was planned
+ * that they stay where they are: somebody drains the pool, or writes to the memory
+ * of the process.
+ */
+#define CXLFORK_TRIES	3
+
 /**
  * struct cxlfork_writer - an image on its way
  * @snap:	what goes in beside pages
@@ -27,6 +35,9 @@
  * @leaves:	the leaves, as in the image
  * @nr_leaves:	how many
  * @dirty:	their dirty bits
+ * @heritage:	pages that stay where they are
+ * @nr_local:	pages in local memory
+ * @nr_local_huge: pages of 2 MiB among them
  * @nr_pages:	data pages planned
  * @nr_huge:	pages of 2 MiB planned; they are the first of the data pages
  * @used:	data pages written, as if all of the huge ones were
@@ -43,6 +54,9 @@ struct cxlfork_writer {
 	struct cxlfork_leaf	*leaves;
 	u32			nr_leaves;
 	__le64			(*dirty)[CXLFORK_LEAF_ENTRIES / 64];
+	struct cxlfork_heritage	*heritage;
+	u64			nr_local;
+	u64			nr_local_huge;
 	u64			nr_pages;
 	u64			nr_huge;
 	u64			used;
@@ -51,10 +65,31 @@ struct cxlfork_writer {
 	u64			*table;
 };
 
+/**
+ * struct cxlfork_plan - going through the pages for the first time
+ * @w:		the image
+ * @vma:	mapping that is looked at
+ * @inherited:	pages of ancestors in the current 2 MiB
+ * @ancestor:	whose the last of them is
+ */
 struct cxlfork_plan {
 	struct cxlfork_writer		*w;
 	struct vm_area_struct		*vma;
+	unsigned int			inherited;
+	struct cxlfork_ancestor		*ancestor;
 };
+
+static void cxlfork_plan_inherited(void *arg, struct page *page)
+{
+	struct cxlfork_plan *plan = arg;
+	struct cxlfork_ancestor *ancestor = cxlfork_ancestor_of(plan->w->heritage, page);
+
+	if (!ancestor)
+		return;
+	ancestor->pages++;
+	plan->ancestor = ancestor;
+	plan->inherited++;
+}
 
 static int cxlfork_plan_leaf(void *arg, unsigned long addr, unsigned int nr, bool huge)
 {
@@ -77,9 +112,13 @@ static int cxlfork_plan_leaf(void *arg, unsigned long addr, unsigned int nr, boo
 	}
 	if (huge && vma_is_accessible(plan->vma)) {
 		leaf->flags |= cpu_to_le32(CXLFORK_LEAF_HUGE);
-		w->nr_huge++;
+		if (plan->inherited)
+			plan->ancestor->huge++;
+		else
+			w->nr_local_huge++;
 	}
-	w->nr_pages += nr;
+	w->nr_local += nr - plan->inherited;
+	plan->inherited = 0;
 	return fatal_signal_pending(current) ? -EINTR : 0;
 }
 
@@ -90,21 +129,50 @@ static int cxlfork_plan_leaves(struct cxlfork_writer *w)
 	u32 i;
 	int ret;
 
+	w->snap->sec[CXLFORK_SEC_LEAVES].len = 0;
+	w->snap->sec[CXLFORK_SEC_DIRTY].len = 0;
+	w->nr_leaves = 0;
+	w->nr_local = 0;
+	w->nr_local_huge = 0;
+	w->used_huge = 0;
+
 	for (i = 0; i < w->nr_vmas; i++) {
 		if (!cxlfork_vma_has_pages(le32_to_cpu(w->vmas[i].flags)))
 			continue;
 		plan.vma = cxlfork_find_vma(&w->vmas[i]);
 		if (!plan.vma)
 			return -EAGAIN;
-		ret = cxlfork_count(plan.vma, cxlfork_plan_leaf, &plan);
+		ret = cxlfork_count(plan.vma, cxlfork_plan_leaf, cxlfork_plan_inherited,
+				    &plan);
 		if (ret)
 			return ret;
 	}
-	w->used = w->nr_huge * CXLFORK_LEAF_ENTRIES;
 	w->leaves = w->snap->sec[CXLFORK_SEC_LEAVES].data;
 	w->dirty = cxlfork_buf_add(&w->snap->sec[CXLFORK_SEC_DIRTY],
 				   w->nr_leaves * sizeof(*w->dirty));
 	return w->dirty ? 0 : -ENOMEM;
+}
+
+/* Which pages are to be stored; @keep: some may stay where they are. */
+static int cxlfork_plan_pages(struct cxlfork_writer *w, bool keep)
+{
+	struct cxlfork_heritage *h = w->heritage;
+	struct cxlfork_ancestor *a;
+	int ret;
+
+	ret = cxlfork_heritage_decide(h, keep, &w->snap->sec[CXLFORK_SEC_PARENTS]);
+	if (ret)
+		return ret;
+	w->nr_pages = w->nr_local;
+	w->nr_huge = w->nr_local_huge;
+	for (a = h->ancestors; a < h->ancestors + h->nr; a++) {
+		if (a->kept)
+			continue;
+		w->nr_pages += a->pages;
+		w->nr_huge += a->huge;
+	}
+	w->used = w->nr_huge * CXLFORK_LEAF_ENTRIES;
+	return 0;
 }
 
 /* Where everything goes; returns the bytes that takes. */
@@ -124,7 +192,7 @@ static u64 cxlfork_plan_layout(struct cxlfork_writer *w)
 			      w->nr_pages, w->nr_huge);
 }
 
-static int cxlfork_reserve(struct cxlfork_writer *w)
+static int cxlfork_reserve_planned(struct cxlfork_writer *w)
 {
 	struct cxlfork_request *req = w->snap->req;
 	struct cxlfork_ckpt_attr attr = {
@@ -133,6 +201,8 @@ static int cxlfork_reserve(struct cxlfork_writer *w)
 		.mode = req->mode,
 		.pages = w->nr_pages,
 		.bytes = cxlfork_plan_layout(w),
+		.parents = w->heritage->parents,
+		.nr_parents = w->heritage->nr_parents,
 		.quota = req->quota,
 		.ttl = req->ttl,
 		.pin = req->flags & CXLFORK_PIN,
@@ -147,6 +217,36 @@ static int cxlfork_reserve(struct cxlfork_writer *w)
 	return 0;
 }
 
+static int cxlfork_reserve(struct cxlfork_writer *w)
+{
+	int ret;
+
+	ret = cxlfork_plan_pages(w, true);
+	if (!ret)
+		ret = cxlfork_reserve_planned(w);
+	if (ret != -ESTALE)
+		return ret;
+	/* A parent can't be kept: take all with us. */
+	return cxlfork_plan_pages(w, false) ?: cxlfork_reserve_planned(w);
+}
+
+/* Does a page stay where it is? */
+static bool cxlfork_stays(struct cxlfork_writer *w, struct page *page)
+{
+	const struct cxlfork_ancestor *ancestor = cxlfork_ancestor_of(w->heritage, page);
+
+	return ancestor && ancestor->kept;
+}
+
+static void cxlfork_write_entry(struct cxlfork_writer *w, unsigned long pfn, unsigned int i,
+				pgprot_t prot)
+{
+	/* Without coherence nobody's page walker may write to it. */
+	bool young = !w->ckpt->pool->coherent || test_bit(i, w->chunk->young);
+
+	w->table[i] = cxlfork_make_entry(pfn, prot, young);
+}
+
 /* One page: copy it to its place, make its entry. */
 static void cxlfork_write_page(struct cxlfork_writer *w, struct page *page, u64 nr,
 			       unsigned int i, pgprot_t prot)
@@ -159,9 +259,7 @@ static void cxlfork_write_page(struct cxlfork_writer *w, struct page *page, u64 
 	cxlfork_image_write(ckpt, offset, from, PAGE_SIZE);
 	kunmap_local(from);
 	offset = cxlfork_image_place(ckpt, offset);
-	w->table[i] = cxlfork_make_entry(PHYS_PFN(ckpt->pool->base + offset), prot,
-					 !ckpt->pool->coherent ||
-					 test_bit(i, w->chunk->young));
+	cxlfork_write_entry(w, PHYS_PFN(ckpt->pool->base + offset), i, prot);
 }
 
 /* Pages of 4 KiB, where there are any. */
@@ -171,24 +269,51 @@ static int cxlfork_write_pages(struct cxlfork_writer *w, unsigned int first,
 	unsigned int i;
 
 	for (i = first; i < end; i++) {
-		if (!w->chunk->page[i])
+		struct page *page = w->chunk->page[i];
+
+		if (!page)
 			continue;
+		if (cxlfork_stays(w, page)) {
+			cxlfork_write_entry(w, page_to_pfn(page), i, prot);
+			continue;
+		}
 		if (w->used == w->nr_pages)
-			return -EAGAIN; /* somebody else gave the process more pages */
-		cxlfork_write_page(w, w->chunk->page[i], w->used++, i, prot);
+			return -EAGAIN; /* somebody else wrote, or localises */
+		cxlfork_write_page(w, page, w->used++, i, prot);
 	}
 	return 0;
 }
 
-/* A page of 2 MiB.  What reclaim took of it meanwhile (MADV_FREE) is zero. */
-static void cxlfork_write_huge(struct cxlfork_writer *w, pgprot_t prot)
+/* Is it all of a 2 MiB page that stays where it is? */
+static bool cxlfork_huge_stays(struct cxlfork_writer *w)
 {
-	u64 nr = w->used_huge++ * CXLFORK_LEAF_ENTRIES;
+	struct page **page = w->chunk->page;
 	unsigned int i;
 
+	if (!page[0] || !cxlfork_stays(w, page[0]) ||
+	    !IS_ALIGNED(page_to_pfn(page[0]), CXLFORK_LEAF_ENTRIES))
+		return false;
+	for (i = 1; i < CXLFORK_LEAF_ENTRIES; i++)
+		if (!page[i] || page_to_pfn(page[i]) != page_to_pfn(page[0]) + i)
+			return false;
+	return true;
+}
+
+/* A page of 2 MiB.  What reclaim took of it meanwhile (MADV_FREE) is zero. */
+static int cxlfork_write_huge(struct cxlfork_writer *w, pgprot_t prot)
+{
+	unsigned int i;
+	u64 nr;
+
+	if (cxlfork_huge_stays(w))
+		return cxlfork_write_pages(w, 0, CXLFORK_LEAF_ENTRIES, prot);
+	if (w->used_huge == w->nr_huge)
+		return -EAGAIN;
+	nr = w->used_huge++ * CXLFORK_LEAF_ENTRIES;
 	for (i = 0; i < CXLFORK_LEAF_ENTRIES; i++)
 		cxlfork_write_page(w, w->chunk->page[i] ?: ZERO_PAGE(0), nr + i, i, prot);
 	w->chunk->nr = CXLFORK_LEAF_ENTRIES;
+	return 0;
 }
 
 /* The pages of one mapping below one leaf. */
@@ -212,8 +337,7 @@ static int cxlfork_write_part(struct cxlfork_writer *w, const struct cxlfork_vma
 		return cxlfork_write_pages(w, pte_index(start),
 					   pte_index(start) + ((end - start) >> PAGE_SHIFT),
 					   prot);
-	cxlfork_write_huge(w, prot);
-	return 0;
+	return cxlfork_write_huge(w, prot);
 }
 
 /* The pages of leaf @i, and its table as number @out; returns the pages. */
@@ -287,6 +411,32 @@ static int cxlfork_write_state(struct cxlfork_writer *w)
 	return cxlfork_image_seal(w->ckpt, image);
 }
 
+/* One hold of the mmap lock, so that what is planned is what is there. */
+static int cxlfork_write_memory(struct cxlfork_writer *w)
+{
+	struct cxlfork_request *req = w->snap->req;
+	int ret;
+
+	ret = mmap_read_lock_killable(current->mm);
+	if (ret)
+		return ret;
+	ret = cxlfork_heritage_open(w->heritage, req);
+	if (!ret)
+		ret = cxlfork_plan_leaves(w);
+	if (!ret)
+		ret = cxlfork_reserve(w);
+	if (!ret)
+		ret = cxlfork_write_leaves(w);
+	/* What the clone referred to until now is kept now. */
+	mmap_read_unlock(current->mm);
+	cxlfork_heritage_close(w->heritage);
+	if (ret && w->ckpt) {
+		req->pool->ops->abort(w->ckpt);
+		w->ckpt = NULL;
+	}
+	return ret;
+}
+
 static int cxlfork_write_image(struct cxlfork_snapshot *snap, u64 *id)
 {
 	struct cxlfork_writer w = {
@@ -294,28 +444,22 @@ static int cxlfork_write_image(struct cxlfork_snapshot *snap, u64 *id)
 		.vmas = snap->sec[CXLFORK_SEC_VMAS].data,
 		.nr_vmas = snap->sec[CXLFORK_SEC_VMAS].len / sizeof(struct cxlfork_vma),
 	};
-	int ret = -ENOMEM;
+	int ret = -ENOMEM, tries = CXLFORK_TRIES;
 
+	w.heritage = kzalloc(sizeof(*w.heritage), GFP_KERNEL);
 	w.image = kzalloc(sizeof(*w.image), GFP_KERNEL);
 	w.chunk = kzalloc(sizeof(*w.chunk), GFP_KERNEL);
 	w.table = kzalloc(PAGE_SIZE, GFP_KERNEL);
-	if (!w.image || !w.chunk || !w.table)
+	if (!w.heritage || !w.image || !w.chunk || !w.table)
 		goto out;
-	/* One hold of the mmap lock, so that what is planned is what is there. */
-	ret = mmap_read_lock_killable(current->mm);
+	do
+		ret = cxlfork_write_memory(&w);
+	while (ret == -EAGAIN && --tries);
 	if (ret)
 		goto out;
-	ret = cxlfork_plan_leaves(&w);
-	if (!ret)
-		ret = cxlfork_reserve(&w);
-	if (!ret)
-		ret = cxlfork_write_leaves(&w);
-	mmap_read_unlock(current->mm);
-	if (!ret)
-		ret = cxlfork_write_state(&w);
+	ret = cxlfork_write_state(&w);
 	if (ret) {
-		if (w.ckpt)
-			snap->req->pool->ops->abort(w.ckpt);
+		snap->req->pool->ops->abort(w.ckpt);
 		goto out;
 	}
 	*id = w.ckpt->id;
@@ -326,6 +470,7 @@ out:
 	kfree(w.table);
 	kfree(w.chunk);
 	kfree(w.image);
+	kfree(w.heritage);
 	return ret;
 }
 

@@ -129,42 +129,68 @@ static int cxlfork_read_header(struct cxlfork_template *t, struct cxlfork_log *l
 	return cxlfork_arch_compatible(image, log);
 }
 
-/* The table of extents: each one is in the region, ours, and there once. */
+/**
+ * cxlfork_read_table - read the table of extents of an image
+ * @pool:	where it is
+ * @ckpt:	the checkpoint: its id and place
+ * @image:	checked copy of its header
+ * @extents:	gets the table
+ * @seen:	bitmap of extents; these are added
+ *
+ * Each one is in the region, the checkpoint's own, and there once.  What this host
+ * may have cached of them is dropped.
+ *
+ * Context: process context, sleeps.
+ * Return: NULL, or what is wrong.
+ */
+const char *cxlfork_read_table(struct cxlfork_pool *pool, const struct cxlfork_ckpt *ckpt,
+			       const struct cxlfork_image *image, u32 *extents,
+			       unsigned long *seen)
+{
+	u32 nr = le32_to_cpu(image->nr_extents), i;
+	u64 offset = le64_to_cpu(image->extents_off);
+	size_t len = (size_t)nr * sizeof(__le32);
+	__le32 *raw = (__le32 *)extents;
+
+	if (offset < sizeof(*image) || offset > CXLFORK_EXTENT_SIZE ||
+	    len > CXLFORK_EXTENT_SIZE - offset)
+		return "its table of extents is out of place";
+	if (pool->ops->read(pool, ckpt->first + offset, raw, len))
+		return "its table of extents can't be read (memory error)";
+	if (le32_to_cpu(image->extents_crc) != cxlfork_crc(raw, len))
+		return "the checksum of its table of extents is wrong";
+	for (i = 0; i < nr; i++) {
+		u32 extent = le32_to_cpu(raw[i]);
+
+		if (extent >= pool->nr_extents ||
+		    pool->ops->owner_of(pool, extent) != ckpt->id ||
+		    __test_and_set_bit(extent, seen))
+			return "it names an extent that is not its own";
+		extents[i] = extent;
+		if (i)
+			pool->ops->refresh(pool, extent);
+	}
+	if ((u64)extents[0] << CXLFORK_EXTENT_SHIFT != ckpt->first)
+		return "its first extent is not where it starts";
+	return NULL;
+}
+
 static int cxlfork_read_extents(struct cxlfork_template *t, struct cxlfork_log *log)
 {
 	struct cxlfork_pool *pool = t->pool;
-	u32 nr = le32_to_cpu(t->image->nr_extents), i;
-	u64 offset = le64_to_cpu(t->image->extents_off);
-	size_t len = (size_t)nr * sizeof(__le32);
-	__le32 *raw;
+	u32 nr = le32_to_cpu(t->image->nr_extents);
+	const char *what;
 
-	if (!nr || nr > pool->nr_extents || offset < sizeof(*t->image) ||
-	    offset > CXLFORK_EXTENT_SIZE || len > CXLFORK_EXTENT_SIZE - offset)
-		return cxlfork_damaged(log, "its table of extents is out of place");
+	if (!nr || nr > pool->nr_extents)
+		return cxlfork_damaged(log, "it has no or too many extents");
 	t->extents = kvmalloc_array(nr, sizeof(*t->extents), GFP_KERNEL_ACCOUNT);
 	t->space.extents = kvcalloc(BITS_TO_LONGS(pool->nr_extents), sizeof(long),
 				    GFP_KERNEL_ACCOUNT);
 	if (!t->extents || !t->space.extents)
 		return -ENOMEM;
-
-	raw = (__le32 *)t->extents;
-	if (pool->ops->read(pool, t->first + offset, raw, len))
-		return cxlfork_damaged(log, "its table of extents can't be read (memory error)");
-	if (le32_to_cpu(t->image->extents_crc) != cxlfork_crc(raw, len))
-		return cxlfork_damaged(log, "the checksum of its table of extents is wrong");
-	for (i = 0; i < nr; i++) {
-		u32 extent = le32_to_cpu(raw[i]);
-
-		if (extent >= pool->nr_extents ||
-		    pool->ops->owner_of(pool, extent) != t->id ||
-		    __test_and_set_bit(extent, t->space.extents))
-			return cxlfork_damaged(log, "it names an extent that is not its own");
-		t->extents[i] = extent;
-		if (i)
-			pool->ops->refresh(pool, extent);
-	}
-	if ((u64)t->extents[0] << CXLFORK_EXTENT_SHIFT != t->first)
-		return cxlfork_damaged(log, "its first extent is not where it starts");
+	what = cxlfork_read_table(pool, t->ckpt, t->image, t->extents, t->space.extents);
+	if (what)
+		return cxlfork_damaged(log, what);
 	t->space.image_base = le64_to_cpu(t->image->phys_base);
 	t->space.host_base = pool->base;
 	t->space.size = pool->size;
@@ -364,6 +390,8 @@ static int cxlfork_template_read_all(struct cxlfork_template *t, struct cxlfork_
 		ret = cxlfork_read_extents(t, log);
 	if (!ret)
 		ret = cxlfork_read_sections(t, log);
+	if (!ret)
+		ret = cxlfork_template_parents(t, log);
 	if (!ret)
 		ret = cxlfork_check_layout(t, log);
 	if (!ret)

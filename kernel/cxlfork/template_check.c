@@ -119,7 +119,7 @@ static int cxlfork_check_vmas(struct cxlfork_template *t, struct cxlfork_log *lo
 static int cxlfork_check_leaves(struct cxlfork_template *t, struct cxlfork_log *log)
 {
 	const struct cxlfork_leaf *raw = t->sec[CXLFORK_SEC_LEAVES].data;
-	u64 pages = le64_to_cpu(t->image->nr_pages);
+	u64 stored = le64_to_cpu(t->image->nr_pages);
 	unsigned long floor = 0;
 	u32 i, v = 0;
 
@@ -150,13 +150,16 @@ static int cxlfork_check_leaves(struct cxlfork_template *t, struct cxlfork_log *
 		    (leaf->huge && (!leaf->whole || !(t->vmas[v].vm_flags & VM_ACCESS_FLAGS) ||
 				    leaf->nr_pages != CXLFORK_LEAF_ENTRIES)))
 			return cxlfork_bad(log, "a leaf has wrong flags", addr);
-		if (!leaf->nr_pages || leaf->nr_pages > CXLFORK_LEAF_ENTRIES ||
-		    leaf->nr_pages > pages)
+		if (!leaf->nr_pages || leaf->nr_pages > CXLFORK_LEAF_ENTRIES)
 			return cxlfork_bad(log, "a leaf has no or too many pages", addr);
-		pages -= leaf->nr_pages;
+		t->nr_pages += leaf->nr_pages;
 		floor = addr + PMD_SIZE;
 	}
-	return pages ? cxlfork_bad(log, "pages below no leaf", pages) : 0;
+	/* A parent's pages are mapped, and not stored. */
+	if (t->nr_pages < stored ||
+	    (t->nr_pages > stored && !t->sec[CXLFORK_SEC_PARENTS].nr))
+		return cxlfork_bad(log, "its leaves map too few or too many pages", stored);
+	return 0;
 }
 
 static int cxlfork_check_files(struct cxlfork_template *t, struct cxlfork_log *log)

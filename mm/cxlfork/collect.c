@@ -12,6 +12,7 @@
 struct cxlfork_collect {
 	struct cxlfork_chunk	*chunk;		/* NULL: only count */
 	cxlfork_counted_fn	counted;
+	cxlfork_cxl_fn		cxl;
 	void			*arg;
 	unsigned int		count;
 };
@@ -23,8 +24,11 @@ static void cxlfork_take(struct cxlfork_collect *c, unsigned long addr,
 	unsigned int i = pte_index(addr);
 
 	c->count++;
-	if (!chunk)
+	if (!chunk) {
+		if (is_zone_device_page(page))
+			c->cxl(c->arg, page);
 		return;
+	}
 	/* A CXL page has no count; the address space holds its template. */
 	if (!is_zone_device_page(page))
 		get_page(page);
@@ -162,14 +166,16 @@ int cxlfork_collect(struct vm_area_struct *vma, unsigned long start,
  * @vma:	private mapping
  * @counted:	called for each 2 MiB that has any, in ascending order; may return
  *		an error
- * @arg:	for @counted
+ * @cxl:	called for each of them that lies in CXL memory; may not sleep
+ * @arg:	for @counted and @cxl
  *
  * Context: the mmap lock of the mapping's mm is held for reading; sleeps.
  * Return: 0 or -errno.
  */
-int cxlfork_count(struct vm_area_struct *vma, cxlfork_counted_fn counted, void *arg)
+int cxlfork_count(struct vm_area_struct *vma, cxlfork_counted_fn counted,
+		  cxlfork_cxl_fn cxl, void *arg)
 {
-	struct cxlfork_collect c = { .counted = counted, .arg = arg };
+	struct cxlfork_collect c = { .counted = counted, .cxl = cxl, .arg = arg };
 
 	return walk_page_range(vma->vm_mm, vma->vm_start, vma->vm_end,
 			       &cxlfork_collect_ops, &c);
