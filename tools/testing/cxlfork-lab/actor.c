@@ -243,6 +243,33 @@ static void order_touch(const char *arg)
 	say("touched");
 }
 
+/* Generation N writes page N of each leaf, and leaves what was before it. */
+static void order_generation(const char *arg)
+{
+	size_t page = atoi(arg) % (LEAF / PAGE) * PAGE, i;
+
+	for (i = page; i < size; i += LEAF)
+		*(volatile uint64_t *)(memory + i) = word(i, 100 + atoi(arg));
+	say("generation %d", atoi(arg));
+}
+
+/* Is all as N generations have left it? */
+static void order_descent(const char *arg)
+{
+	size_t last = atoi(arg), i, page;
+	unsigned int seed;
+
+	for (i = 0; i < size; i += PAGE) {
+		page = i % LEAF / PAGE;
+		seed = page && page <= last ? 100 + page : 1;
+		if (*(volatile uint64_t *)(memory + i) != word(i, seed)) {
+			say("differs at page %zu of %zu", i / PAGE, size / PAGE);
+			return;
+		}
+	}
+	say("same");
+}
+
 static void order_first(const char *arg)
 {
 	(void)arg;
@@ -310,11 +337,13 @@ static const struct {
 } orders[] = {
 	{ "change",		change },
 	{ "checkpoint",		checkpoint_as },
+	{ "descent",		order_descent },
 	{ "exit",		order_exit },
 	{ "fence",		fence },
 	{ "first",		order_first },
 	{ "fork",		order_fork },
 	{ "frame",		order_frame },
+	{ "generation",		order_generation },
 	{ "look",		order_look },
 	{ "mapfile",		map_file },
 	{ "pid",		order_pid },
