@@ -106,7 +106,7 @@ static void cxlfork_export_start(struct cxlfork_export_file *e)
 	start->page_shift = image->page_shift;
 	start->machine = image->machine;
 	start->nr_leaves = image->nr_leaves;
-	start->nr_pages = image->nr_pages;
+	start->nr_pages = cpu_to_le64(t->nr_pages);
 	start->nr_huge = cpu_to_le64(cxlfork_export_huge(t));
 	start->xfeatures = image->xfeatures;
 	start->exported = cpu_to_le64(ktime_get_real_seconds());
@@ -311,7 +311,7 @@ static const struct file_operations cxlfork_export_fops = {
 /* How long the stream will be if no page is all zero. */
 static u64 cxlfork_export_most(const struct cxlfork_template *t)
 {
-	u64 pages = le64_to_cpu(t->image->nr_pages), len;
+	u64 pages = t->nr_pages, len;
 	u64 records = 2, bytes;
 	u32 i;
 
