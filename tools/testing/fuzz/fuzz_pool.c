@@ -134,24 +134,29 @@ static void op_put(u32 at)
 	handles[at] = NULL;
 }
 
+static void op_remove(void)
+{
+	const struct file *file = pick_file();
+
+	cxlf_remove(host.cd, file, pick_id());
+}
+
 static void op_set(void)
 {
-	struct cxlfork_ckpt_set args = {
-		.id = pick_id(),
-		.flags = input_u8(&input),
-		.ttl = input_u8(&input),
-	};
+	struct cxlfork_ckpt_set args = { };
 
+	args.id = pick_id();
+	args.flags = input_u8(&input);
+	args.ttl = input_u8(&input);
 	cxlf_set(host.cd, pick_file(), &args);
 }
 
 static void op_fence(void)
 {
-	struct cxlfork_pool_fence args = {
-		.slot = input_u8(&input) % 20,
-		.flags = input_u8(&input) & 3,
-	};
+	struct cxlfork_pool_fence args = { };
 
+	args.slot = input_u8(&input) % 20;
+	args.flags = input_u8(&input) & 3;
 	cxlf_fence_host(host.cd, &args);
 	shim_assert(memchr(args.reason, 0, sizeof(args.reason)));
 }
@@ -159,15 +164,14 @@ static void op_fence(void)
 static void op_create(void)
 {
 	static const char *const names[] = { "", "resize", "thumbnail", "other" };
-	struct cxlfork_ckpt_attr attr = {
-		.mode = 0600,
-		.bytes = input_u8(&input) * (CXLFORK_EXTENT_SIZE / 64),
-		.quota = (u64)(input_u8(&input) % 16) * CXLFORK_EXTENT_SIZE,
-		.ttl = input_u8(&input) % 8,
-	};
-	u32 how = input_u8(&input), i;
+	struct cxlfork_ckpt_attr attr = { .mode = 0600 };
 	u64 missing;
+	u32 how, i;
 
+	attr.bytes = input_u8(&input) * (CXLFORK_EXTENT_SIZE / 64);
+	attr.quota = (u64)(input_u8(&input) % 16) * CXLFORK_EXTENT_SIZE;
+	attr.ttl = input_u8(&input) % 8;
+	how = input_u8(&input);
 	if (writing)
 		return;
 	strcpy(attr.name, names[how & 3]);
@@ -232,12 +236,11 @@ static void op_bind(void)
 /* Rarely: it is slow, and all that was changed is gone. */
 static void op_format(void)
 {
-	struct cxlfork_pool_format args = {
-		.flags = input_u8(&input) & 1 ? CXLFORK_FORMAT_FORCE : 0,
-		.pool_flags = input_u8(&input) & 3 ? CXLFORK_POOL_COHERENT : 0,
-		.nr_slots = input_u8(&input) % 18,
-	};
+	struct cxlfork_pool_format args = { };
 
+	args.flags = input_u8(&input) & 1 ? CXLFORK_FORMAT_FORCE : 0;
+	args.pool_flags = input_u8(&input) & 3 ? CXLFORK_POOL_COHERENT : 0;
+	args.nr_slots = input_u8(&input) % 18;
 	if (input_u8(&input) % 16)
 		return;
 	watch_before();
@@ -275,7 +278,7 @@ static void operate(u32 op)
 		op_put(input_u8(&input) % ARRAY_SIZE(handles));
 		break;
 	case 7:
-		cxlf_remove(host.cd, pick_file(), pick_id());
+		op_remove();
 		break;
 	case 8:
 		op_set();
@@ -334,17 +337,16 @@ static void init(void)
 	watch_init(host.mem, end);
 }
 
-int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
+static void run(const u8 *data, size_t size)
 {
 	static const char *const who[] = {
-		"10101010-1010-1010-1010-101010101010", SEED_UUID,
-		"11111111-1111-1111-2222-222222222222",
+		"10001010-1010-1010-1010-101010101010", SEED_UUID,
+		/* The same claim, and another host. */
+		"11011010-1010-1010-1110-101010101010",
 		"33333333-3333-3333-3333-333333333333",
 	};
 	u32 how, n;
 
-	if (!host.cd)
-		init();
 	input = (struct input){ data, size };
 	how = input_u8(&input);
 	n = input_u8(&input);
@@ -374,5 +376,28 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	if (bound)
 		op_bind();
 	watch_after(true, true);
+}
+
+/* Each operation once, as it is meant. */
+static const u8 tour[] = {
+	1 << 5, 0,			/* the host that has slot 1 */
+	1, 0, 0, 0,			/* list */
+	2, 0, 3,			/* host, count */
+	4, 0, 0, 12, 6, 0,		/* get, work, put */
+	10, 64, 0, 0, 3, 11, 1,		/* create, publish */
+	10, 64, 0, 0, 0, 11, 0,		/* create, abort */
+	8, 0, 1, 5, 0,			/* set */
+	9, 0, 1, 12, 12, 12,		/* fence, work */
+	7, 0, 0, 12, 13, 0, 0, 0,	/* remove, work, poison */
+	14, 14, 15, 0, 1, 1, 4,		/* unbind, bind, format */
+};
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
+{
+	if (!host.cd) {
+		init();
+		run(tour, sizeof(tour));
+	}
+	run(data, size);
 	return 0;
 }

@@ -10,7 +10,7 @@
 #define SEED_ID		SYNTH_ID
 /* The host that is fuzzed: the one that has slot 1. */
 #define SEED_SLOT	1
-#define SEED_UUID	"11111111-1111-1111-1111-111111111111"
+#define SEED_UUID	"10011010-1010-1010-1010-101010101010"
 
 /* @mem has SEED_SIZE bytes. */
 void seed_build(void *mem);

@@ -256,6 +256,7 @@ static inline void msleep(unsigned int ms)
 }
 
 #define msleep_interruptible	msleep
+#define usleep_range(min, max)	msleep(1)
 extern bool shim_signal;
 #define signal_pending(task)	shim_signal
 
