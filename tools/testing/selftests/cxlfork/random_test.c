@@ -54,7 +54,7 @@ static void wait_for_clones(const pid_t *pids)
 }
 
 /* Takes their pages from CXL memory, some at a time, while they work. */
-static bool drain(void)
+static bool drain_meanwhile(void)
 {
 	struct cxlfork_pool_drain drain;
 	uint64_t copied = 0, lost = 0;
@@ -69,7 +69,7 @@ static bool drain(void)
 		usleep(5000);
 	} while (!ret && drain.users);
 	if (ret)
-		perror("# drain");
+		perror("# CXLFORK_IOC_DRAIN");
 	printf("# %llu pages drained\n", (unsigned long long)copied);
 	close(fd);
 	return !ret && copied && !lost;
@@ -109,7 +109,7 @@ static bool together(int pool, long id, uint64_t seed, bool drained)
 	}
 	if (drained) {
 		wait_for_clones(pids);
-		good = drain();
+		good = drain_meanwhile();
 	}
 	for (i = 0; i < CLONES; i++)
 		good &= wait(&status) > 0 && !status;
