@@ -48,7 +48,7 @@ KIND(BAD_FENCE_FUTURE, "fence-future", "an epoch that the host has had")
 KIND(BAD_FENCE_STALE, "fence-stale", "0: that host has booted since, and waited for this")
 
 /* directory */
-KIND(BAD_CKPT_STATE, "ckpt-state", "0 (free), 1 (writing), 2 (live) or 3 (retiring)")
+KIND(BAD_CKPT_STATE, "ckpt-state", "0 (free), 1 (writing), 2 (live), 3 (retiring) or 4 (freeing)")
 KIND(BAD_CKPT_GEN, "ckpt-gen", "1 to 2^40 - 1")
 KIND(BAD_EXPIRES, "expires", "0, as the entry has never been used")
 KIND(BAD_ENTRY_ID, "entry-id", "the id by its place and generation")

@@ -73,11 +73,15 @@ static void check_ckpt(struct fsck *f, const struct ckpt *ckpt)
 	case CXLFORK_CKPT_FREEING:
 		if (!ckpt_check(&f->geo, ckpt, f->findings))
 			return;
-		/* Nobody's use any more: parts of it may be others' already. */
-		if (!ckpt_held(f, ckpt))
-			check_extents_limit(f, ckpt);
-		else
+		/*
+		 * Nobody's use any more: parts of it may be others' already.  Who
+		 * comes to hold it while it is FREEING has to let go; those who
+		 * have its pages in their leaves are looked at themselves.
+		 */
+		if (ckpt->state == CXLFORK_CKPT_RETIRING && ckpt_held(f, ckpt))
 			check_image(f, ckpt);
+		else
+			check_extents_limit(f, ckpt);
 		return;
 	default:
 		if (ckpt_check(&f->geo, ckpt, f->findings))

@@ -270,6 +270,9 @@ static void test_keeps(struct synth *s)
 		/* what is kept is used, and has to be whole */
 		{ "one that is freed, but kept",
 		  POKES(POKE(slots[2].keeps[0][5], CXLFORK_KEEP(7, 0, 1))), KINDS(BAD_MAGIC) },
+		{ "one that is freed at this moment, but referred to",
+		  POKES(POKE(s->freed->word, CXLFORK_WORD(7, CXLFORK_CKPT_FREEING)),
+			POKE(slots[0].refs[0][5], CXLFORK_REF(7, 0, 1))) },
 		{ "one that is freed, but referred to",
 		  POKES(POKE(slots[0].refs[0][5], CXLFORK_REF(7, 0, 1))), KINDS(BAD_MAGIC) },
 	};
@@ -303,6 +306,8 @@ static void test_parents(struct synth *s)
 		D("parents: one that is written", s->parents[0].id, SYNTH_WRITING_ID,
 		  BAD_PARENT_GONE),
 		D("parents: of another user", s->child->uid, 1000, BAD_PARENT_OWNER),
+		{ "parents: one that may be freed, or not",
+		  POKES(POKE(s->entry->word, CXLFORK_WORD(SYNTH_GEN, CXLFORK_CKPT_FREEING))) },
 		D("parents: elsewhere", s->parents[0].first, 2 << 21, BAD_PARENT_FIRST),
 		D("parents: damaged", s->image->head.magic, 1, BAD_MAGIC, BAD_PARENT_DAMAGED),
 		D("parents: its entry damaged", s->entry->head.version, 1, BAD_VERSION,
