@@ -9,8 +9,9 @@
  * built, before anybody else can see it (attach.c).
  *
  * The old leaf keeps its content and stays readable after the PMD was switched
- * (its template is held until the address space is gone), so that walkers which
- * hold the old table need no care, as long as they only read.
+ * (its template is held until the address space is gone, or has no CXL page and
+ * all walkers have left), so that walkers which hold the old table need no care,
+ * as long as they only read.
  */
 #include <linux/cxlfork.h>
 #include <linux/export.h>
