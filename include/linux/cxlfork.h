@@ -70,6 +70,7 @@ struct cxlfork_ckpt {
  * @quota:	bytes that all checkpoints of @uid may take; 0: any
  * @ttl:	seconds until it expires, or 0
  * @pin:	this host pins it
+ * @privileged:	who asks may take what is reserved (CAP_SYS_RESOURCE)
  */
 struct cxlfork_ckpt_attr {
 	char	name[CXLFORK_NAME_MAX];
@@ -83,6 +84,7 @@ struct cxlfork_ckpt_attr {
 	u64	quota;
 	u64	ttl;
 	bool	pin;
+	bool	privileged;
 };
 
 /**
@@ -386,6 +388,7 @@ int cxlfork_buf_add_file(struct cxlfork_buf *buf, struct file *file);
  * @mode:	permission bits of the checkpoint
  * @ttl:	seconds until it expires, or 0
  * @quota:	bytes that all checkpoints of @uid may take, or 0: any
+ * @unlimited:	the asking process has CAP_SYS_RESOURCE
  * @self:	the process asks for itself: a clone returns 0
  * @privileged:	the asking process has CAP_CHECKPOINT_RESTORE
  * @log:	what stands in the way
@@ -405,6 +408,7 @@ struct cxlfork_request {
 	u32			mode;
 	u64			ttl;
 	u64			quota;
+	bool			unlimited;
 	bool			self;
 	bool			privileged;
 	struct cxlfork_log	log;

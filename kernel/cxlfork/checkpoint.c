@@ -204,6 +204,7 @@ static int cxlfork_reserve_planned(struct cxlfork_writer *w)
 		.parents = w->heritage->parents,
 		.nr_parents = w->heritage->nr_parents,
 		.quota = req->quota,
+		.privileged = req->unlimited,
 		.ttl = req->ttl,
 		.pin = req->flags & CXLFORK_PIN,
 	};

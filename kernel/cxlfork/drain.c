@@ -187,7 +187,9 @@ bool cxlfork_pool_sever(struct cxlfork_pool *pool)
 	struct mm_struct *mm = NULL;
 
 	cxlfork_templates_close(pool, true);
-	mutex_lock(&cxlfork_drain_lock);
+	/* A drain under way may wait for somebody. */
+	if (!mutex_trylock(&cxlfork_drain_lock))
+		return false;
 	while ((mm = cxlfork_next_mm(mm)))
 		cxlfork_localise(mm, &l);
 	mutex_unlock(&cxlfork_drain_lock);

@@ -315,7 +315,8 @@ int cxlfork_import(struct cxlfork_pool *pool, struct cxlfork_import __user *uarg
 	attr.mode = 0600 | args.mode;
 	attr.ttl = args.ttl;
 	attr.pin = args.flags & CXLFORK_PIN;
-	attr.quota = ns_capable_noaudit(&init_user_ns, CAP_SYS_RESOURCE) ? 0 : cxlfork_quota();
+	attr.privileged = ns_capable_noaudit(&init_user_ns, CAP_SYS_RESOURCE);
+	attr.quota = attr.privileged ? 0 : cxlfork_quota();
 	ret = cxlfork_copy_name(attr.name, args.name, args.name_len);
 	if (ret)
 		return ret;

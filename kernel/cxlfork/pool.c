@@ -122,11 +122,19 @@ EXPORT_SYMBOL_NS_GPL(cxlfork_pool_kill, CXLFORK);
  */
 int cxlfork_guard(struct cxlfork_pool *pool, u32 extent, u32 nr, bool readonly)
 {
-	unsigned long addr = (unsigned long)pool->addr +
-			     ((unsigned long)extent << CXLFORK_EXTENT_SHIFT);
-	int pages = nr << (CXLFORK_EXTENT_SHIFT - PAGE_SHIFT);
+	const u32 step = 1U << 20; /* pages are counted by an int there */
+	unsigned long addr;
+	int pages, ret = 0;
+	u32 n;
 
-	return readonly ? set_memory_ro(addr, pages) : set_memory_rw(addr, pages);
+	for (; nr && !ret; nr -= n, extent += n) {
+		n = min(nr, step);
+		pages = n << (CXLFORK_EXTENT_SHIFT - PAGE_SHIFT);
+		addr = (unsigned long)pool->addr +
+		       ((unsigned long)extent << CXLFORK_EXTENT_SHIFT);
+		ret = readonly ? set_memory_ro(addr, pages) : set_memory_rw(addr, pages);
+	}
+	return ret;
 }
 EXPORT_SYMBOL_NS_GPL(cxlfork_guard, CXLFORK);
 

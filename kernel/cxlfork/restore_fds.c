@@ -69,13 +69,21 @@ static int cxlfork_reopen(struct cxlfork_restore *r, u32 i)
  */
 static int cxlfork_reopen_pool(struct cxlfork_restore *r, u32 i)
 {
-	struct file *file = dentry_open(&r->pool_file->f_path, O_RDWR | O_LARGEFILE,
-					current_cred());
+	struct file *file = r->pool_file;
+	int ret;
 
-	if (IS_ERR(file))
-		return PTR_ERR(file);
-	r->fds[i] = file;
-	return 0;
+	ret = inode_permission(file_mnt_idmap(file), file_inode(file), MAY_READ | MAY_WRITE);
+	if (!ret) {
+		file = dentry_open(&file->f_path, O_RDWR | O_LARGEFILE, current_cred());
+		ret = PTR_ERR_OR_ZERO(file);
+	}
+	if (!ret)
+		r->fds[i] = file;
+	else
+		cxlfork_report(&r->log, CXLFORK_REASON_FILE, le32_to_cpu(cxlfork_fds(r)[i].fd),
+			       0, 0, 0, "the ghost can't open the pool's control device (error %d)",
+			       -ret);
+	return ret;
 }
 
 static int cxlfork_restore_fd(struct cxlfork_restore *r, u32 i)

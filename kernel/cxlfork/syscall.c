@@ -198,7 +198,8 @@ static struct cxlfork_job *cxlfork_new_job(const struct cxlfork_args *args,
 	req->privileged = ns_capable_noaudit(&init_user_ns, CAP_CHECKPOINT_RESTORE);
 	req->mode = 0600 | args->mode;
 	req->ttl = args->ttl;
-	req->quota = ns_capable_noaudit(&init_user_ns, CAP_SYS_RESOURCE) ? 0 : cxlfork_quota();
+	req->unlimited = ns_capable_noaudit(&init_user_ns, CAP_SYS_RESOURCE);
+	req->quota = req->unlimited ? 0 : cxlfork_quota();
 	req->payload = args->payload;
 	req->payload_max = args->payload ? args->payload_size : 0;
 	if (args->pidfd == -1)

@@ -199,14 +199,17 @@ static int cxlfork_read_extents(struct cxlfork_template *t, struct cxlfork_log *
 
 static int cxlfork_read_sections(struct cxlfork_template *t, struct cxlfork_log *log)
 {
+	u64 sum = 0;
 	u32 i;
 
 	for (i = 0; i < CXLFORK_NR_SECTIONS; i++) {
 		const struct cxlfork_section *s = &t->image->sections[i];
 		u64 offset = le64_to_cpu(s->offset), len = le64_to_cpu(s->length);
 
+		/* All together: in what cxlfork() writes they don't overlap. */
+		sum += len;
 		if (!IS_ALIGNED(offset, 8) || !cxlfork_in_image(t, offset, len) ||
-		    len > SZ_1G || le32_to_cpu(s->entry_size) != cxlfork_entry_size[i] ||
+		    len > SZ_1G || sum > cxlfork_image_bytes(t) || le32_to_cpu(s->entry_size) != cxlfork_entry_size[i] ||
 		    len % cxlfork_entry_size[i]) {
 			cxlfork_obstacle(log, CXLFORK_REASON_IMAGE,
 					 "the checkpoint is damaged: section %u is out of place",

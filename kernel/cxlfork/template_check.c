@@ -12,6 +12,9 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+/* Open and mapped files that an image can name. */
+#define CXLFORK_MAX_FILES	BIT(20)
+
 static int cxlfork_bad(struct cxlfork_log *log, const char *what, u64 which)
 {
 	cxlfork_obstacle(log, CXLFORK_REASON_IMAGE,
@@ -169,7 +172,13 @@ static int cxlfork_check_files(struct cxlfork_template *t, struct cxlfork_log *l
 	u32 i, kind;
 	s64 last = -1;
 
+	/* Hardly a process has as many; and each takes a while to look at. */
+	if (t->sec[CXLFORK_SEC_FDS].nr > CXLFORK_MAX_FILES ||
+	    t->sec[CXLFORK_SEC_FILES].nr > CXLFORK_MAX_FILES)
+		return cxlfork_bad(log, "too many files or descriptors",
+				   t->sec[CXLFORK_SEC_FDS].nr);
 	for (i = 0; i < t->sec[CXLFORK_SEC_FILES].nr; i++) {
+		cond_resched();
 		if (!cxlfork_good_path(t, files[i].path) ||
 		    le32_to_cpu(files[i].verity_len) > sizeof(files[i].verity) ||
 		    le32_to_cpu(files[i].build_id_len) > sizeof(files[i].build_id))
@@ -178,6 +187,7 @@ static int cxlfork_check_files(struct cxlfork_template *t, struct cxlfork_log *l
 	for (i = 0; i < t->sec[CXLFORK_SEC_FDS].nr; i++) {
 		u32 fd = le32_to_cpu(fds[i].fd), same = le32_to_cpu(fds[i].same);
 
+		cond_resched();
 		kind = le32_to_cpu(fds[i].kind);
 		if (fd <= last || fd > INT_MAX || kind > CXLFORK_FD_POOL ||
 		    (le32_to_cpu(fds[i].flags) & ~(CXLFORK_FD_CLOEXEC | CXLFORK_FD_SAME)))

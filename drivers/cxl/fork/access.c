@@ -57,7 +57,21 @@ bool cxlf_may_see(const struct file *file, u32 uid, u32 gid, u32 mode)
 }
 
 /**
- * cxlf_may_change - may it be deleted, pinned, given another time?
+ * cxlf_may_pin - may it be pinned?
+ * @file: the control device, as it was opened
+ * @uid: of the checkpoint, whose quota pays for it
+ *
+ * Context: process context.
+ * Return: whether it may.
+ */
+bool cxlf_may_pin(const struct file *file, u32 uid)
+{
+	return cxlf_bits(file, uid, U32_MAX, 0) & 2 ||
+	       file_ns_capable(file, &init_user_ns, CAP_SYS_ADMIN);
+}
+
+/**
+ * cxlf_may_change - may it be deleted, given another time?
  * @file: the control device, as it was opened
  * @uid: of the checkpoint
  * @gid: likewise

@@ -103,6 +103,7 @@ void cxlf_detach(struct cxlf_dev *cd)
 	cd->attached = false;
 	cd->closed = false;
 	up_write(&cd->live);
+	WRITE_ONCE(cd->drainer, NULL);
 	cxlf_slot_detach(cd);
 	cxlf_guard_all(cd, false);
 }

@@ -15,6 +15,7 @@
 #include "fork.h"
 
 #define CXLF_CENSUS_TRIES	20
+#define CXLF_RESERVED		16	/* entries */
 
 /**
  * struct cxlf_census - what the checkpoints there are say against a new one
@@ -114,11 +115,14 @@ static int cxlf_census_check(struct cxlf_dev *cd,
 	return 0;
 }
 
-static int cxlf_entry_pick(struct cxlf_dev *cd)
+static int cxlf_entry_pick(struct cxlf_dev *cd, bool privileged)
 {
-	struct cxlf_entry *e;
+	struct cxlf_entry *e, *end = cd->own + CXLFORK_MAX_CKPTS;
 
-	for (e = cd->own; e < cd->own + CXLFORK_MAX_CKPTS; e++)
+	/* As of disks: who is no one special can't take the last ones. */
+	if (!privileged)
+		end -= CXLF_RESERVED;
+	for (e = cd->own; e < end; e++)
 		if (!e->damaged && e->state == CXLFORK_CKPT_FREE &&
 		    e->gen < CXLFORK_GEN_MAX)
 			return e - cd->own;
@@ -176,7 +180,7 @@ int cxlf_claim_entry(struct cxlf_dev *cd, const struct cxlfork_ckpt_attr *attr,
 	struct cxlf_parents *p;
 	int i, err;
 
-	i = cxlf_entry_pick(cd);
+	i = cxlf_entry_pick(cd, attr->privileged);
 	if (i < 0)
 		return i;
 	e = &cd->own[i];

@@ -125,24 +125,25 @@ u64 cxlf_entry_own_word(struct cxlf_dev *cd, u32 idx)
  * @slot: its owner
  * @idx: its entry
  * @gen: its generation
- * @fenced: cxlf_fenced(): what these hosts refer to doesn't count
  *
- * Every other slot counts, whatever state its host is in: one that is silent
- * may just be slow.
+ * Every slot counts but those of hosts that are declared dead, whatever state its
+ * host is in: one that is silent may just be slow.
  *
  * Context: any; caller holds live or admin, geo is valid.
  * Return: their sum.
  */
-u32 cxlf_entry_refs(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen, u32 fenced)
+u32 cxlf_entry_refs(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen)
 {
 	u32 s, sum = 0;
 	u64 ref;
 
 	for (s = 0; s < cd->geo.nr_slots; s++) {
-		if (fenced & BIT(s))
-			continue;
 		ref = cxlf_load(cd, cxlf_ref_off(cd, s, slot, idx));
-		if (CXLFORK_REF_GEN(ref) == gen)
+		if (CXLFORK_REF_GEN(ref) != gen || !CXLFORK_REF_COUNT(ref))
+			continue;
+		/* A host that boots raises its epoch before it refers to anything. */
+		rmb();
+		if (!cxlf_fenced_slot(cd, s))
 			sum += CXLFORK_REF_COUNT(ref);
 	}
 	return sum;
@@ -214,12 +215,11 @@ bool cxlf_entry_free(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen)
  * Does anybody hold it?  References first: who makes a keep of one raises that
  * before it drops the reference.
  */
-static bool cxlf_entry_held(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen,
-			    u32 fenced)
+static bool cxlf_entry_held(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen)
 {
 	u32 pins;
 
-	return cxlf_entry_refs(cd, slot, idx, gen, fenced) ||
+	return cxlf_entry_refs(cd, slot, idx, gen) ||
 	       cxlf_entry_keeps(cd, slot, idx, gen, &pins);
 }
 
@@ -229,12 +229,11 @@ static bool cxlf_entry_held(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen,
  * @slot: its owner: this host, or one that this host takes care of
  * @idx: its entry
  * @word: its publication word
- * @fenced: cxlf_fenced()
  *
  * Context: process context, sleeps; caller holds cd->lock.
  * Return: whether it is free now.
  */
-bool cxlf_entry_reap(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word, u32 fenced)
+bool cxlf_entry_reap(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word)
 {
 	u64 gen = CXLFORK_WORD_GEN(word);
 
@@ -243,13 +242,13 @@ bool cxlf_entry_reap(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word, u32 fence
 	/* RETIRING was stored; whoever raised a reference before is seen. */
 	mb();
 	if (CXLFORK_WORD_STATE(word) == CXLFORK_CKPT_RETIRING) {
-		if (cxlf_entry_held(cd, slot, idx, gen, fenced))
+		if (cxlf_entry_held(cd, slot, idx, gen))
 			return false;
 		cxlf_word_store(cd, slot, idx, gen, CXLFORK_CKPT_FREEING);
 		/* Whoever raised a keep before is seen, see parents.c. */
 		mb();
 	}
-	if (!cxlf_entry_held(cd, slot, idx, gen, fenced))
+	if (!cxlf_entry_held(cd, slot, idx, gen))
 		return cxlf_entry_free(cd, slot, idx, gen);
 	cxlf_word_store(cd, slot, idx, gen, CXLFORK_CKPT_RETIRING);
 	return false;
@@ -261,21 +260,27 @@ bool cxlf_entry_reap(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word, u32 fence
  * @slot: its owner: this host, or one that this host takes care of
  * @idx: its entry
  * @word: its publication word: LIVE
- * @fenced: cxlf_fenced()
  *
  * Freed now, or when the last reference is dropped.
  *
  * Context: process context, sleeps; caller holds cd->lock.
  * Return: whether it is free now.
  */
-bool cxlf_entry_retire(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word,
-		       u32 fenced)
+bool cxlf_entry_retire(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word)
 {
 	u64 gen = CXLFORK_WORD_GEN(word);
+	u32 pins;
 
 	cxlf_word_store(cd, slot, idx, gen, CXLFORK_CKPT_RETIRING);
+	/* Whoever pinned it and still saw it LIVE is seen: the pin holds. */
+	mb();
+	cxlf_entry_keeps(cd, slot, idx, gen, &pins);
+	if (pins & ~cxlf_fenced(cd)) {
+		cxlf_word_store(cd, slot, idx, gen, CXLFORK_CKPT_LIVE);
+		return false;
+	}
 	return cxlf_entry_reap(cd, slot, idx,
-			       CXLFORK_WORD(gen, CXLFORK_CKPT_RETIRING), fenced);
+			       CXLFORK_WORD(gen, CXLFORK_CKPT_RETIRING));
 }
 
 /**
@@ -348,7 +353,7 @@ static void cxlf_entry_load(struct cxlf_dev *cd, u32 idx)
  */
 int cxlf_dir_load(struct cxlf_dev *cd)
 {
-	u32 fenced = cxlf_fenced(cd), idx;
+	u32 idx;
 	int err;
 
 	for (idx = 0; idx < CXLFORK_MAX_CKPTS; idx++)
@@ -365,7 +370,7 @@ int cxlf_dir_load(struct cxlf_dev *cd)
 	for (idx = 0; idx < CXLFORK_MAX_CKPTS; idx++)
 		if (!cd->own[idx].damaged)
 			cxlf_entry_reap(cd, cd->slot, idx,
-					cxlf_entry_own_word(cd, idx), fenced);
+					cxlf_entry_own_word(cd, idx));
 	return 0;
 }
 
@@ -377,7 +382,8 @@ int cxlf_dir_load(struct cxlf_dev *cd)
  * @word: its publication word
  *
  * Some host has been asked to delete it, or its time has come; and nobody has
- * pinned it.
+ * pinned it.  Whether a dead host's pin stands in the way of a deletion was decided
+ * where it was asked for.
  *
  * Context: any; caller holds live or admin, geo is valid.
  * Return: whether it is.
@@ -385,16 +391,19 @@ int cxlf_dir_load(struct cxlf_dev *cd)
 bool cxlf_entry_unwanted(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word)
 {
 	u64 gen = CXLFORK_WORD_GEN(word), ref;
-	bool unwanted = cxlf_entry_expired(cd, slot, idx, gen);
 	u32 s, pins;
 
-	for (s = 0; s < cd->geo.nr_slots && !unwanted; s++) {
+	if (cxlf_entry_expired(cd, slot, idx, gen))
+		return true;
+	for (s = 0; s < cd->geo.nr_slots; s++) {
 		ref = cxlf_load(cd, cxlf_ref_off(cd, s, slot, idx));
-		unwanted = CXLFORK_REF_GEN(ref) == gen && CXLFORK_REF_DEL(ref);
+		if (CXLFORK_REF_GEN(ref) == gen && CXLFORK_REF_DEL(ref))
+			break;
 	}
-	if (unwanted)
-		cxlf_entry_keeps(cd, slot, idx, gen, &pins);
-	return unwanted && !pins;
+	if (s == cd->geo.nr_slots)
+		return false;
+	cxlf_entry_keeps(cd, slot, idx, gen, &pins);
+	return !(pins & ~cxlf_fenced(cd));
 }
 
 /**
@@ -408,7 +417,7 @@ bool cxlf_entry_unwanted(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word)
  */
 void cxlf_dir_upkeep(struct cxlf_dev *cd)
 {
-	u32 fenced = cxlf_fenced(cd), idx;
+	u32 idx;
 	bool freed;
 	u64 word;
 
@@ -421,11 +430,11 @@ void cxlf_dir_upkeep(struct cxlf_dev *cd)
 			word = cxlf_entry_own_word(cd, idx);
 			if (cxlf_retiring(cd->own[idx].state))
 				freed |= cxlf_entry_reap(cd, cd->slot, idx,
-							 word, fenced);
+							 word);
 			else if (cd->own[idx].state == CXLFORK_CKPT_LIVE &&
 				 cxlf_entry_unwanted(cd, cd->slot, idx, word))
 				freed |= cxlf_entry_retire(cd, cd->slot, idx,
-							   word, fenced);
+							   word);
 		}
 	} while (freed);
 }

@@ -187,7 +187,7 @@ int cxlf_care_ended(struct cxlf_dev *cd, char *reason)
 }
 
 /* Do what a dead host would do when it boots. */
-static void cxlf_care_for(struct cxlf_dev *cd, u32 slot, u32 fenced)
+static void cxlf_care_for(struct cxlf_dev *cd, u32 slot)
 {
 	u32 idx, state;
 	u64 word;
@@ -203,10 +203,10 @@ static void cxlf_care_for(struct cxlf_dev *cd, u32 slot, u32 fenced)
 		if (state == CXLFORK_CKPT_WRITING)
 			cxlf_entry_free(cd, slot, idx, CXLFORK_WORD_GEN(word));
 		else if (cxlf_retiring(state))
-			cxlf_entry_reap(cd, slot, idx, word, fenced);
+			cxlf_entry_reap(cd, slot, idx, word);
 		else if (state == CXLFORK_CKPT_LIVE &&
 			 cxlf_entry_unwanted(cd, slot, idx, word))
-			cxlf_entry_retire(cd, slot, idx, word, fenced);
+			cxlf_entry_retire(cd, slot, idx, word);
 	}
 	cxlf_keeps_care(cd, slot);
 }
@@ -221,7 +221,7 @@ static void cxlf_care_for(struct cxlf_dev *cd, u32 slot, u32 fenced)
  */
 void cxlf_care(struct cxlf_dev *cd)
 {
-	u32 s, fenced = 0;
+	u32 s;
 
 	for (s = 0; s < cd->geo.nr_slots; s++) {
 		if (!cd->fences[s])
@@ -240,9 +240,7 @@ void cxlf_care(struct cxlf_dev *cd)
 			cd->cares[s]++;
 			continue;
 		}
-		if (!fenced)
-			fenced = cxlf_fenced(cd);
-		cxlf_care_for(cd, s, fenced);
+		cxlf_care_for(cd, s);
 	}
 }
 
@@ -323,6 +321,8 @@ static int cxlf_fence_locked(struct cxlf_dev *cd, u32 slot, u64 epoch,
 		cd->cares[slot] = CXLF_CARES_AFTER;
 	cxlf_care(cd);
 	cxlf_dir_upkeep(cd);
+	if (READ_ONCE(cd->lost))
+		return -ENODEV;
 	if (cd->fences[slot] != epoch) {
 		strscpy(reason, "that host has booted meanwhile", CXLF_REASON_MAX);
 		return -EAGAIN;

@@ -158,6 +158,7 @@ struct cxlf_seen {
  * @handles:	struct cxlfork_ckpt that exist
  * @idle:	woken when @handles gets zero
  * @drainer:	descriptor that keeps new clones away
+ * @pulse:	work queue of @beat: others watch it, also when memory is short
  * @beat:	heartbeat, once a second
  * @upkeep:	what other hosts want of this one's directory, once a second
  * @await:	while not attached: looks for a format, once a second
@@ -197,6 +198,7 @@ struct cxlf_dev {
 	atomic_t		handles;
 	wait_queue_head_t	idle;
 	const struct file	*drainer;
+	struct workqueue_struct	*pulse;
 	struct delayed_work	beat;
 	struct delayed_work	upkeep;
 	struct delayed_work	await;
@@ -384,13 +386,12 @@ int cxlf_entry_read(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen,
 		    struct cxlfork_ckpt_entry *entry);
 void cxlf_entry_word(struct cxlf_dev *cd, u32 idx, u32 state);
 u64 cxlf_entry_own_word(struct cxlf_dev *cd, u32 idx);
-u32 cxlf_entry_refs(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen, u32 fenced);
+u32 cxlf_entry_refs(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen);
 u32 cxlf_entry_keeps(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen, u32 *pins);
 void cxlf_entry_give_up(struct cxlf_dev *cd, u32 idx);
 bool cxlf_entry_free(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen);
-bool cxlf_entry_reap(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word, u32 fenced);
-bool cxlf_entry_retire(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word,
-		       u32 fenced);
+bool cxlf_entry_reap(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word);
+bool cxlf_entry_retire(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word);
 bool cxlf_entry_expired(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen);
 bool cxlf_entry_unwanted(struct cxlf_dev *cd, u32 slot, u32 idx, u64 word);
 int cxlf_dir_load(struct cxlf_dev *cd);
@@ -443,6 +444,7 @@ int cxlf_remove(struct cxlf_dev *cd, const struct file *file, u64 id);
 
 /* access.c */
 bool cxlf_may_see(const struct file *file, u32 uid, u32 gid, u32 mode);
+bool cxlf_may_pin(const struct file *file, u32 uid);
 bool cxlf_may_change(const struct file *file, u32 uid, u32 gid, u32 mode);
 
 /* drain.c */

@@ -148,7 +148,8 @@ static void cxlf_host_count(struct cxlf_dev *cd, struct cxlfork_host_info *info)
 	for (s = 0; s < cd->geo.nr_slots; s++) {
 		for (idx = 0; idx < CXLFORK_MAX_CKPTS; idx++) {
 			word = cxlf_load(cd, cxlf_ref_off(cd, slot, s, idx));
-			info->refs += CXLFORK_REF_COUNT(word);
+			info->refs = min_t(u64, (u64)info->refs +
+					   CXLFORK_REF_COUNT(word), U32_MAX);
 			word = cxlf_load(cd, cxlf_keep_off(cd, slot, s, idx));
 			info->pins += CXLFORK_KEEP_PIN(word);
 		}

@@ -89,6 +89,7 @@ static int cxlf_set_locked(struct cxlf_dev *cd, const struct file *file,
 			   const struct cxlfork_ckpt_set *args, u32 slot,
 			   u32 idx, u64 gen)
 {
+	const u64 pin = args->flags & (CXLFORK_SET_PIN | CXLFORK_SET_UNPIN);
 	struct cxlfork_ckpt_entry entry;
 	int err = 0;
 
@@ -97,19 +98,21 @@ static int cxlf_set_locked(struct cxlf_dev *cd, const struct file *file,
 		return -ENOENT;
 	if (cxlf_entry_read(cd, slot, idx, gen, &entry))
 		return -EUCLEAN;
-	if (!cxlf_may_change(file, le32_to_cpu(entry.uid),
+	if (pin ? !cxlf_may_pin(file, le32_to_cpu(entry.uid)) :
+	    !cxlf_may_change(file, le32_to_cpu(entry.uid),
 			     le32_to_cpu(entry.gid), le32_to_cpu(entry.mode)))
 		return -EPERM;
-	if (args->flags & CXLFORK_SET_TTL) {
-		if (slot != cd->slot && !cxlf_cares(cd, slot))
-			return -EREMOTE;
-		cxlf_store(cd, cxlf_expires_off(cd, slot, idx),
-			   cxlf_expiry(args->ttl));
-	}
-	if (args->flags & (CXLFORK_SET_PIN | CXLFORK_SET_UNPIN))
+	if (args->flags & CXLFORK_SET_TTL && slot != cd->slot &&
+	    !cxlf_cares(cd, slot))
+		return -EREMOTE;
+	if (pin)
 		err = cxlf_pin(cd, slot, idx, gen,
 			       args->flags & CXLFORK_SET_PIN);
-	return err;
+	if (!err && args->flags & CXLFORK_SET_TTL)
+		cxlf_store(cd, cxlf_expires_off(cd, slot, idx),
+			   cxlf_expiry(args->ttl));
+	/* What came after the pool was lost was not stored. */
+	return READ_ONCE(cd->lost) ? -ENODEV : err;
 }
 
 /**
@@ -132,7 +135,8 @@ int cxlf_set(struct cxlf_dev *cd, const struct file *file,
 	int err;
 
 	if (args->flags & ~CXLFORK_SET_FLAGS || !args->flags ||
-	    (args->flags & both) == both)
+	    (args->flags & both) == both ||
+	    (args->ttl && !(args->flags & CXLFORK_SET_TTL)))
 		return -EINVAL;
 	err = cxlf_enter(cd);
 	if (err)

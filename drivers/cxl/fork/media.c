@@ -60,6 +60,12 @@ static void cxlf_cut(struct cxlf_dev *cd)
 }
 #endif
 
+/* Not on a pool whose words are changed by compare-and-swap. */
+static bool cxlf_shadowed(const struct cxlf_dev *cd)
+{
+	return cxlf_shadow_on() && !cxlf_coherent(cd);
+}
+
 static void *cxlf_at(struct cxlf_dev *cd, u64 off, u64 len)
 {
 	if (WARN_ON_ONCE(!cd->addr || off > cd->region ||
@@ -74,7 +80,7 @@ static void cxlf_refresh(struct cxlf_dev *cd, u64 off, u64 len,
 {
 	if (cxlf_coherent(cd) || cxlf_skipped(kind))
 		return;
-	if (cxlf_shadow_on())
+	if (cxlf_shadowed(cd))
 		cxlf_shadow_flush(cd, off, len, true);
 	else
 		clflush_cache_range(cd->addr + off, len);
@@ -95,7 +101,7 @@ u64 cxlf_load(struct cxlf_dev *cd, u64 off)
 	if (!at)
 		return 0;
 	cxlf_refresh(cd, off, sizeof(word), CXLF_FLUSH_LOAD);
-	if (cxlf_shadow_on())
+	if (cxlf_shadowed(cd))
 		cxlf_shadow_read(cd, off, &word, sizeof(word));
 	else
 		word = READ_ONCE(*at);
@@ -106,7 +112,7 @@ static void cxlf_write_back(struct cxlf_dev *cd, void *at, u64 off)
 {
 	if (cxlf_skipped(CXLF_FLUSH_STORE))
 		return;
-	if (cxlf_shadow_on())
+	if (cxlf_shadowed(cd))
 		cxlf_shadow_flush(cd, off, sizeof(__le64), false);
 	arch_wb_cache_pmem(at, sizeof(__le64));
 	pmem_wmb();
@@ -129,7 +135,7 @@ void cxlf_store(struct cxlf_dev *cd, u64 off, u64 val)
 
 	if (!at || READ_ONCE(cd->lost))
 		return;
-	if (cxlf_shadow_on())
+	if (cxlf_shadowed(cd))
 		cxlf_shadow_write(cd, off, &word, sizeof(word), false);
 	else
 		WRITE_ONCE(*at, word);
@@ -188,7 +194,7 @@ int cxlf_read(struct cxlf_dev *cd, u64 off, void *to, size_t len)
 	if (!at)
 		return -EIO;
 	cxlf_refresh(cd, off, len, CXLF_FLUSH_READ);
-	if (!cxlf_shadow_on())
+	if (!cxlf_shadowed(cd))
 		return copy_mc_to_kernel(to, at, len) ? -EIO : 0;
 	cxlf_shadow_read(cd, off, to, len);
 	return 0;
@@ -211,7 +217,7 @@ void cxlf_write(struct cxlf_dev *cd, u64 off, const void *from, size_t len)
 
 	if (!at || READ_ONCE(cd->lost))
 		return;
-	if (cxlf_shadow_on())
+	if (cxlf_shadowed(cd))
 		cxlf_shadow_write(cd, off, from, len, true);
 	else
 		memcpy_flushcache(at, from, len);
@@ -248,14 +254,14 @@ void cxlf_fence(struct cxlf_dev *cd)
 {
 	if (cxlf_skipped(CXLF_FLUSH_FENCE) || READ_ONCE(cd->lost))
 		return;
-	if (cxlf_shadow_on())
+	if (cxlf_shadowed(cd))
 		cxlf_shadow_fence(cd);
 	pmem_wmb();
 }
 
 static void cxlf_flush_range(struct cxlf_dev *cd, u64 off, u64 len)
 {
-	if (cxlf_shadow_on())
+	if (cxlf_shadowed(cd))
 		cxlf_shadow_flush(cd, off, len, true);
 	while (len) {
 		unsigned int part = min_t(u64, len, SZ_64K);
@@ -301,7 +307,7 @@ int cxlf_image_read(struct cxlf_dev *cd, u64 off, void *to, size_t len)
 
 	if (!at)
 		return -EIO;
-	if (!cxlf_shadow_on())
+	if (!cxlf_shadowed(cd))
 		return copy_mc_to_kernel(to, at, len) ? -EIO : 0;
 	cxlf_shadow_read(cd, off, to, len);
 	return 0;

@@ -29,6 +29,8 @@ static u64 cxlf_pool_owner(struct cxlfork_pool *pool, u32 extent)
 {
 	struct cxlf_dev *cd = to_cxlf_dev(pool);
 
+	if (extent < cd->geo.first_extent)
+		return CXLFORK_EXTENT_META;
 	return cxlf_load(cd, cxlf_etable_off(cd, extent));
 }
 
@@ -250,9 +252,12 @@ static int __init cxlf_init(void)
 	INIT_LIST_HEAD(&cd->pool.bad);
 	cxlf_reason(cd, "no DAX device is bound");
 
+	cd->pulse = alloc_workqueue("cxl_fork", WQ_UNBOUND | WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
+	if (!cd->pulse)
+		return -ENOMEM;
 	err = cxlf_cdev_init(cd);
 	if (err)
-		return err;
+		goto err_pulse;
 	err = register_reboot_notifier(&cxlf_reboot_nb);
 	if (err)
 		goto err_cdev;
@@ -265,6 +270,8 @@ err_reboot:
 	unregister_reboot_notifier(&cxlf_reboot_nb);
 err_cdev:
 	cxlf_cdev_exit();
+err_pulse:
+	destroy_workqueue(cd->pulse);
 	return err;
 }
 module_init(cxlf_init);
@@ -275,6 +282,8 @@ static void __exit cxlf_exit(void)
 	unregister_reboot_notifier(&cxlf_reboot_nb);
 	cxlf_cdev_exit();
 	cxlf_tcg_free(&cxlf_dev);
+	cxlf_shadow_lose();
+	destroy_workqueue(cxlf_dev.pulse);
 }
 module_exit(cxlf_exit);
 

@@ -99,6 +99,8 @@ void cxlf_refs_load(struct cxlf_dev *cd)
 
 	for (owner = 0; owner < CXLFORK_MAX_SLOTS; owner++) {
 		for (idx = 0; idx < CXLFORK_MAX_CKPTS; idx++) {
+			/* Of this line something will be written one day. */
+			cxlf_load(cd, cxlf_restored_off(cd, cd->slot, owner, idx));
 			was = cxlf_load(cd, cxlf_ref_off(cd, cd->slot, owner,
 							 idx));
 			ref = was - CXLFORK_REF_COUNT(was);
@@ -231,8 +233,7 @@ void cxlf_put(struct cxlfork_ckpt *ckpt)
 	mutex_lock(&cd->lock);
 	cxlf_ref_lower(cd, slot, idx);
 	if (slot == cd->slot && cxlf_retiring(cd->own[idx].state))
-		cxlf_entry_reap(cd, slot, idx, cxlf_entry_own_word(cd, idx),
-				cxlf_fenced(cd));
+		cxlf_entry_reap(cd, slot, idx, cxlf_entry_own_word(cd, idx));
 	mutex_unlock(&cd->lock);
 	cxlf_handle_free(ckpt);
 	up_read(&cd->live);

@@ -2,9 +2,12 @@
 /*
  * Deleting checkpoints, of this host and of others.
  */
+#include <linux/capability.h>
 #include <linux/delay.h>
+#include <linux/fs.h>
 #include <linux/jiffies.h>
 #include <linux/sched/signal.h>
+#include <linux/user_namespace.h>
 
 #include "fork.h"
 
@@ -32,21 +35,25 @@ static int cxlf_remove_check(struct cxlf_dev *cd, const struct file *file,
 	if (cxlf_retiring(CXLFORK_WORD_STATE(word)))
 		return 1;
 	cxlf_entry_keeps(cd, slot, idx, gen, &pins);
+	/* A host that is gone for good can't take its pin back. */
+	if (pins && file_ns_capable(file, &init_user_ns, CAP_SYS_ADMIN))
+		pins &= ~cxlf_fenced(cd);
 	return pins ? -EBUSY : 0;
 }
 
 /* This host can do it: return 1.  Or its host has to be asked. */
 static int cxlf_remove_here(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen)
 {
-	u32 fenced = cxlf_fenced(cd);
-
 	if (slot != cd->slot && !cxlf_cares(cd, slot))
 		return 0;
 	if (slot == cd->slot && cd->own[idx].damaged)
 		return -ENOENT;
-	cxlf_entry_retire(cd, slot, idx, CXLFORK_WORD(gen, CXLFORK_CKPT_LIVE),
-			  fenced);
-	return 1;
+	cxlf_entry_retire(cd, slot, idx, CXLFORK_WORD(gen, CXLFORK_CKPT_LIVE));
+	if (READ_ONCE(cd->lost))
+		return -ENODEV;
+	/* Somebody has pinned it at the last moment. */
+	return cxlf_load(cd, cxlf_entry_off(cd, slot, idx)) ==
+	       CXLFORK_WORD(gen, CXLFORK_CKPT_LIVE) ? -EBUSY : 1;
 }
 
 /* Return: 1: it isn't LIVE any more. */
@@ -70,27 +77,48 @@ static int cxlf_remove_ask(struct cxlf_dev *cd, const struct file *file,
 	return 0;
 }
 
-/* Return: 0: the owner has seen it. */
-static int cxlf_remove_seen(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen)
+static void cxlf_remove_unask(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen)
 {
 	u64 ref;
-	int err;
 
-	err = cxlf_enter(cd);
-	if (err)
-		return err;
-	if (cxlf_load(cd, cxlf_entry_off(cd, slot, idx)) ==
-	    CXLFORK_WORD(gen, CXLFORK_CKPT_LIVE)) {
-		err = -EINPROGRESS;
-		goto out;
-	}
 	mutex_lock(&cd->lock);
 	ref = cd->refs[slot][idx];
 	if (CXLFORK_REF_GEN(ref) == gen && CXLFORK_REF_DEL(ref))
 		cxlf_ref_store(cd, slot, idx,
 			       CXLFORK_REF(gen, 0, CXLFORK_REF_COUNT(ref)));
 	mutex_unlock(&cd->lock);
-out:
+}
+
+/* Return: 0: the owner has seen it. */
+static int cxlf_remove_seen(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen)
+{
+	int err;
+
+	err = cxlf_enter(cd);
+	if (err)
+		return err;
+	if (cxlf_load(cd, cxlf_entry_off(cd, slot, idx)) ==
+	    CXLFORK_WORD(gen, CXLFORK_CKPT_LIVE))
+		err = -EINPROGRESS;
+	else
+		cxlf_remove_unask(cd, slot, idx, gen);
+	cxlf_leave(cd);
+	return err;
+}
+
+/* The time is over.  What is pinned now isn't to go when it is unpinned one day. */
+static int cxlf_remove_later(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen)
+{
+	int err = -EINPROGRESS;
+	u32 pins;
+
+	if (cxlf_enter(cd))
+		return -ENODEV;
+	cxlf_entry_keeps(cd, slot, idx, gen, &pins);
+	if (pins & ~cxlf_fenced(cd)) {
+		cxlf_remove_unask(cd, slot, idx, gen);
+		err = -EBUSY;
+	}
 	cxlf_leave(cd);
 	return err;
 }
@@ -138,5 +166,5 @@ int cxlf_remove(struct cxlf_dev *cd, const struct file *file, u64 id)
 			return err;
 		msleep_interruptible(CXLF_REMOVE_STEP_MS);
 	} while (time_before(jiffies, end) && !signal_pending(current));
-	return -EINPROGRESS;
+	return cxlf_remove_later(cd, slot, idx, gen);
 }

@@ -215,6 +215,7 @@ void cxlf_shadow_fence(struct cxlf_dev *cd)
 			cxlf_line_out(cd, page, ((u64)index << PAGE_SHIFT) +
 				      bit * CXLF_LINE);
 		page->valid &= ~pending;
+		page->pending = 0;
 	}
 	spin_unlock(&cxlf_shadow_lock);
 }

@@ -116,16 +116,18 @@ static int cxlf_slot_pick(struct cxlf_dev *cd, const uuid_t *uuid, bool *unsure,
 	return -EUSERS;
 }
 
-static void cxlf_host_write(struct cxlf_dev *cd, const uuid_t *uuid)
+static int cxlf_host_write(struct cxlf_dev *cd, const uuid_t *uuid)
 {
 	struct cxlfork_host host = {}, was;
 	size_t len = offsetof(struct cxlfork_host, claim);
 
-	/* Also from a record that is damaged: only "another one" counts. */
-	cxlf_host_read(cd, cd->slot, &was);
-
-	cd->epoch = max(le64_to_cpu(was.boot_epoch),
-			cxlf_load(cd, cxlf_epoch_off(cd, cd->slot))) + 1;
+	cd->epoch = cxlf_load(cd, cxlf_epoch_off(cd, cd->slot));
+	if (!cxlf_host_read(cd, cd->slot, &was))
+		cd->epoch = max(cd->epoch, le64_to_cpu(was.boot_epoch));
+	/* As good as damaged: no host boots as often. */
+	if (cd->epoch > S64_MAX)
+		return -EUCLEAN;
+	cd->epoch++;
 	memcpy(host.host_uuid, uuid->b, sizeof(host.host_uuid));
 	host.boot_epoch = cpu_to_le64(cd->epoch);
 	host.phys_base = cpu_to_le64(cd->base);
@@ -135,18 +137,20 @@ static void cxlf_host_write(struct cxlf_dev *cd, const uuid_t *uuid)
 	cxlf_head_seal(&host, &host.head, CXLFORK_MAGIC_SLOT, len);
 	cxlf_write(cd, cxlf_slot_off(cd, cd->slot), &host, len);
 	cxlf_fence(cd);
-	/* Of a host that is fenced this is the end. */
+	/* Of a fence this is the end. */
 	cxlf_store(cd, cxlf_epoch_off(cd, cd->slot), cd->epoch);
+	cd->heartbeat = cxlf_load(cd, cxlf_heartbeat_off(cd, cd->slot)) + 1;
+	cxlf_store(cd, cxlf_heartbeat_off(cd, cd->slot), cd->heartbeat);
+	return 0;
 }
 
-static void cxlf_heartbeat(struct cxlf_dev *cd)
+static void cxlf_lose(struct cxlf_dev *cd, const char *why)
 {
-	u64 off = cxlf_heartbeat_off(cd, cd->slot);
-
-	if (cxlf_load(cd, off) != cd->heartbeat)
-		dev_err_ratelimited(cd->dev, "another host writes to slot %u: is there one with the same UUID?\n",
-				    cd->slot);
-	cxlf_store(cd, off, ++cd->heartbeat);
+	if (xchg(&cd->lost, true))
+		return;
+	cxlf_reason(cd, why);
+	dev_crit(cd->dev, "%s\n", why);
+	cxlfork_pool_kill(&cd->pool);
 }
 
 /**
@@ -162,32 +166,30 @@ static void cxlf_heartbeat(struct cxlf_dev *cd)
  */
 bool cxlf_slot_lost(struct cxlf_dev *cd)
 {
-	const char *why;
-
 	if (READ_ONCE(cd->lost))
 		return true;
 	if (!cxlf_super_is(cd, &cd->geo))
-		why = "the pool was formatted by another host; bind again";
+		cxlf_lose(cd, "the pool was formatted by another host; bind again");
+	else if (cxlf_load(cd, cxlf_epoch_off(cd, cd->slot)) != cd->epoch)
+		cxlf_lose(cd, "another host has taken this one's slot over; bind again");
 	else if (cxlf_fenced_slot(cd, cd->slot))
-		why = "another host has declared this one dead; bind again";
-	else
-		return false;
-	if (xchg(&cd->lost, true))
-		return true;
-	cxlf_reason(cd, why);
-	dev_crit(cd->dev, "%s\n", why);
-	cxlfork_pool_kill(&cd->pool);
-	return true;
+		cxlf_lose(cd, "another host has declared this one dead; bind again");
+	return READ_ONCE(cd->lost);
 }
 
 static void cxlf_beat(struct work_struct *work)
 {
 	struct cxlf_dev *cd = container_of(work, struct cxlf_dev, beat.work);
+	u64 off = cxlf_heartbeat_off(cd, cd->slot);
 
 	if (cxlf_slot_lost(cd))
 		return;
-	cxlf_heartbeat(cd);
-	queue_delayed_work(system_unbound_wq, &cd->beat, HZ);
+	if (cxlf_load(cd, off) != cd->heartbeat) {
+		cxlf_lose(cd, "another host writes to this one's slot: the same UUID? bind again");
+		return;
+	}
+	cxlf_store(cd, off, ++cd->heartbeat);
+	queue_delayed_work(cd->pulse, &cd->beat, HZ);
 }
 
 /* Not with the heartbeat, which others watch: whoever has the lock may take long. */
@@ -251,15 +253,19 @@ int cxlf_slot_attach(struct cxlf_dev *cd, char *reason)
 	mutex_lock(&cd->lock);
 	cd->slot = slot;
 	memset(cd->seen, 0, sizeof(cd->seen));
-	/* From here to ALIVE the record need not be whole. */
+	/* From here to ALIVE the record need not be whole.  (The load: see the line as it is.) */
+	cxlf_load(cd, cxlf_state_off(cd, slot));
 	cxlf_store(cd, cxlf_state_off(cd, slot), CXLFORK_HOST_FREE);
 	/*
 	 * References first: once the epoch is up they would count again, and what
 	 * they refer to may be gone.
 	 */
 	cxlf_refs_load(cd);
-	cxlf_host_write(cd, &uuid);
-	err = cxlf_care_ended(cd, reason);
+	err = cxlf_host_write(cd, &uuid);
+	if (err)
+		strscpy(reason, "the record of this host's slot is damaged", CXLF_REASON_MAX);
+	else
+		err = cxlf_care_ended(cd, reason);
 	if (!err) {
 		cxlf_keeps_load(cd);
 		cxlf_fences_load(cd);
@@ -268,11 +274,17 @@ int cxlf_slot_attach(struct cxlf_dev *cd, char *reason)
 			strscpy(reason, "the extent table can't be read",
 				CXLF_REASON_MAX);
 	}
+	/* It may have taken long, and have looked dead. */
+	mb();
+	if (!err && cxlf_fenced_slot(cd, slot)) {
+		strscpy(reason, "another host has declared this one dead while it attached",
+			CXLF_REASON_MAX);
+		err = -EBUSY;
+	}
 	if (err) {
 		cd->slot = CXLF_NO_SLOT;
 	} else {
-		cd->heartbeat = cxlf_load(cd, cxlf_heartbeat_off(cd, slot)) + 1;
-		cxlf_store(cd, cxlf_heartbeat_off(cd, slot), cd->heartbeat);
+		cxlf_store(cd, cxlf_heartbeat_off(cd, slot), ++cd->heartbeat);
 		cxlf_store(cd, cxlf_state_off(cd, slot), CXLFORK_HOST_ALIVE);
 		cxlf_hosts_look(cd);
 	}
@@ -282,7 +294,7 @@ int cxlf_slot_attach(struct cxlf_dev *cd, char *reason)
 
 	INIT_DELAYED_WORK(&cd->beat, cxlf_beat);
 	INIT_DELAYED_WORK(&cd->upkeep, cxlf_upkeep);
-	queue_delayed_work(system_unbound_wq, &cd->beat, HZ);
+	queue_delayed_work(cd->pulse, &cd->beat, HZ);
 	queue_delayed_work(system_unbound_wq, &cd->upkeep, HZ);
 	return 0;
 }

@@ -294,9 +294,11 @@ CXL_TEST(another_users)
 	EXPECT_EQ(1, as(cxl, NOBODY, see_it, id));
 	/* A clone is all that its parent was: no mode gives that away. */
 	EXPECT_EQ(EACCES, as(cxl, NOBODY, restore_it, id));
-	EXPECT_EQ(0, as(cxl, NOBODY, pin_it, id));
+	/* Nor that it stays for ever, at the expense of its owner. */
+	EXPECT_EQ(EPERM, as(cxl, NOBODY, pin_it, id));
+	EXPECT_EQ(0, pin_it(cxl, id));
 	EXPECT_EQ(EBUSY, as(cxl, SOMEBODY, drop_it, id));
-	EXPECT_EQ(0, as(cxl, NOBODY, unpin_it, id));
+	EXPECT_EQ(0, unpin_it(cxl, id));
 	EXPECT_EQ(0, as(cxl, NOBODY, drop_it, id));
 	EXPECT_TRUE(goes(cxl, id));
 
@@ -497,6 +499,7 @@ CXL_TEST(bad_requests)
 	EXPECT_EQ(EINVAL, change(cxl, id, 0, 0));
 	EXPECT_EQ(EINVAL, change(cxl, id, 1 << 8, 0));
 	EXPECT_EQ(EINVAL, change(cxl, id, CXLFORK_SET_PIN | CXLFORK_SET_UNPIN, 0));
+	EXPECT_EQ(EINVAL, change(cxl, id, CXLFORK_SET_PIN, 1));
 	EXPECT_EQ(ENOENT, change(cxl, id + (1 << 16), CXLFORK_SET_PIN, 0));
 	EXPECT_EQ(ENOENT, change(cxl, 0, CXLFORK_SET_PIN, 0));
 	EXPECT_EQ(ENOENT, drop(cxl, -1));
