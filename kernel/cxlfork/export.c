@@ -240,7 +240,7 @@ static int cxlfork_export_next(struct cxlfork_export_file *e)
 	e->done = 0;
 	mutex_lock(&e->transfer.lock);
 	while (e->stage && !e->len && !e->error) {
-		if (e->transfer.ended)
+		if (cxlfork_transfer_over(&e->transfer))
 			e->error = -ENODEV;
 		else if (e->stage == CXLFORK_REC_START)
 			cxlfork_export_start(e);

@@ -117,7 +117,7 @@ static int cxlfork_import_record(struct cxlfork_import_file *im)
 	if (le32_to_cpu(crc) != cxlfork_crc(rec, im->len))
 		return cxlfork_import_bad(im, "a record's checksum is wrong");
 	mutex_lock(&im->transfer.lock);
-	ret = im->transfer.ended ? -ENODEV : cxlfork_import_dispatch(im);
+	ret = cxlfork_transfer_over(&im->transfer) ? -ENODEV : cxlfork_import_dispatch(im);
 	mutex_unlock(&im->transfer.lock);
 	im->stream.prev = crc;
 	im->stream.bytes += im->len;
@@ -183,7 +183,7 @@ static int cxlfork_import_publish(struct cxlfork_import_file *im, u64 *id)
 		return cxlfork_import_bad(im, "it ends too early");
 	mutex_lock(&im->transfer.lock);
 	ret = -ENODEV;
-	if (!im->transfer.ended) {
+	if (!cxlfork_transfer_over(&im->transfer)) {
 		*id = in->ckpt->id;
 		ret = in->pool->ops->publish(in->ckpt);
 		in->ckpt = NULL;

@@ -29,6 +29,12 @@ void cxlfork_transfer_begin(struct cxlfork_transfer *transfer, struct cxlfork_po
 			    void (*end)(struct cxlfork_transfer *transfer));
 void cxlfork_transfer_end(struct cxlfork_transfer *transfer);
 
+/* Nothing of the pool may be used any more.  Its @lock is held. */
+static inline bool cxlfork_transfer_over(const struct cxlfork_transfer *transfer)
+{
+	return transfer->ended || READ_ONCE(transfer->pool->killed);
+}
+
 /**
  * struct cxlfork_stream - how far a stream has come
  * @bytes:	of whole records
