@@ -69,6 +69,10 @@ int cxlfork_incoming_start(struct cxlfork_incoming *in, const void *data, u32 le
 		    le32_to_cpu(start->entry_sizes[i]) != cxlfork_entry_size[i])
 			return cxlfork_incoming_bad(in, "the size of a section", i);
 	}
+	/* Its pages are all in the stream: it refers to nothing. */
+	if (cxlfork_incoming_length(in, CXLFORK_SEC_PARENTS))
+		return cxlfork_incoming_bad(in, "it has parents",
+					    cxlfork_incoming_length(in, CXLFORK_SEC_PARENTS));
 	i = strnlen((char *)in->start.name, sizeof(in->start.name));
 	if (i && !cxlfork_good_name((char *)in->start.name, i))
 		return cxlfork_incoming_bad(in, "its name", i);
@@ -171,6 +175,9 @@ static int cxlfork_incoming_check(struct cxlfork_incoming *in)
 						    t->leaves[i].addr);
 		huge += t->leaves[i].huge;
 	}
+	/* There is room for so many, as is relied upon from here on. */
+	if (t->nr_pages != le64_to_cpu(in->start.nr_pages))
+		return cxlfork_incoming_bad(in, "the number of its pages", t->nr_pages);
 	if (huge != le64_to_cpu(in->start.nr_huge))
 		return cxlfork_incoming_bad(in, "the number of its 2 MiB pages", huge);
 	return 0;

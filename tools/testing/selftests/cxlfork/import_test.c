@@ -179,6 +179,13 @@ static void section_odd(struct stream *s)
 	ADD64(start_of(s)->lengths[CXLFORK_SEC_VMAS], 1);
 }
 
+static void section_parents(struct stream *s)
+{
+	ADD64(start_of(s)->lengths[CXLFORK_SEC_PARENTS], sizeof(struct cxlfork_parent));
+	/* And so many pages fewer of its own. */
+	ADD64(start_of(s)->nr_pages, -50);
+}
+
 static void section_missing(struct stream *s)
 {
 	stream_drop(s, section_of(s, CXLFORK_SEC_MM));
@@ -412,7 +419,8 @@ static const struct damage {
 	BAD(start_short), BAD(start_long), BAD(start_empty), BAD(start_twice),
 	BAD(start_missing), BAD(name_endless), BAD(name_odd),
 	BAD(section_unknown), BAD(section_huge), BAD(section_longer), BAD(section_shorter),
-	BAD(section_entry), BAD(section_odd), BAD(section_missing), BAD(section_twice),
+	BAD(section_entry), BAD(section_odd), BAD(section_parents), BAD(section_missing),
+	BAD(section_twice),
 	BAD(section_number), BAD(section_order), BAD(section_none),
 	IMAGE(vma_flags), IMAGE(vma_order), IMAGE(vma_beyond), IMAGE(vma_shared),
 	IMAGE(vma_readonly), BAD(vma_shrunk), IMAGE(registers),
