@@ -199,6 +199,59 @@ CXL_TEST(huge_pages)
 	stream_free(&s);
 }
 
+/*
+ * The checkpoint of a clone stores little, and is exported whole: it comes back
+ * without the one that the clone was made of.
+ */
+CXL_TEST(parents)
+{
+	struct cxl *cxl = &self->cxl;
+	char *map = map_leaves(2 * LEAF);
+	struct cxlfork_ckpt_info info = { 0 };
+	long id, child = 0;
+	struct import im;
+	struct stream s;
+	struct ghost g;
+
+	fill(map, 2 * LEAF, 1);
+	id = cxl_fork_channel(cxl);
+	if (!id) {
+		fill(map + 7 * PAGE, PAGE, 2);
+		child = cxl_fork_channel(cxl);
+		CHECK(child >= 0);
+		if (child)
+			CHECK(write(CHANNEL, &child, sizeof(child)) == sizeof(child));
+		CHECK(is_filled(map, 7 * PAGE, 1));
+		CHECK(is_filled(map + 7 * PAGE, PAGE, 2));
+		CHECK(is_part(map + 8 * PAGE, 2 * LEAF - 8 * PAGE, 1, 8 * PAGE));
+		_exit(0);
+	}
+	ASSERT_GT(id, 0);
+	ASSERT_EQ(0, cxl_run_channel(cxl, id, &g));
+	ASSERT_EQ((ssize_t)sizeof(child), read(g.peer, &child, sizeof(child)));
+	EXPECT_EQ(0, ghost_wait(&g));
+	cxl->ids[cxl->nr_ids++] = child;
+	while (!ioctl(cxl->pool, CXLFORK_IOC_LIST, &info) && (long)info.id != child)
+		;
+	ASSERT_EQ(child, (long)info.id);
+	EXPECT_EQ(1, info.nr_parents);
+	EXPECT_GT(2 * LEAF / PAGE, info.pages);
+
+	ASSERT_EQ(0, stream_export(cxl->pool, child, CHUNK, &s));
+	EXPECT_LT(2 * LEAF / PAGE, start_of(&s)->nr_pages);
+	EXPECT_EQ(0, start_of(&s)->lengths[CXLFORK_SEC_PARENTS]);
+	EXPECT_EQ(0, cxl_remove(cxl, child));
+	EXPECT_EQ(0, cxl_remove(cxl, id));
+	ASSERT_TRUE(cxl_settled(cxl));
+	ASSERT_LT(0, stream_import(cxl->pool, NULL, &s, CHUNK, &im)) {
+		TH_LOG("%s: %.160s", strerror(im.error), im.report.text);
+	}
+	cxl->ids[cxl->nr_ids++] = im.id;
+	ASSERT_EQ(0, cxl_run_channel(cxl, im.id, &g));
+	EXPECT_EQ(0, ghost_wait(&g));
+	stream_free(&s);
+}
+
 /* The pieces that are read and written are nobody's business. */
 CXL_TEST(pieces)
 {
