@@ -209,7 +209,8 @@ static int cxlfork_read_sections(struct cxlfork_template *t, struct cxlfork_log 
 		/* All together: in what cxlfork() writes they don't overlap. */
 		sum += len;
 		if (!IS_ALIGNED(offset, 8) || !cxlfork_in_image(t, offset, len) ||
-		    len > SZ_1G || sum > cxlfork_image_bytes(t) || le32_to_cpu(s->entry_size) != cxlfork_entry_size[i] ||
+		    len > SZ_1G || sum > cxlfork_image_bytes(t) ||
+		    le32_to_cpu(s->entry_size) != cxlfork_entry_size[i] ||
 		    len % cxlfork_entry_size[i]) {
 			cxlfork_obstacle(log, CXLFORK_REASON_IMAGE,
 					 "the checkpoint is damaged: section %u is out of place",
