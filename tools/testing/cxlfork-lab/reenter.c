@@ -382,9 +382,11 @@ static void again(void)
 
 static void __attribute__((destructor)) end(void)
 {
-	if (done && getpid() == first && (*done || last_obstacle[0]))
-		dprintf(2, "# again: %d times; last refused: %.160s\n", *done,
-			last_obstacle[0] ? last_obstacle : "none");
+	if (!done || getpid() != first || (!*done && !last_obstacle[0]))
+		return;
+	fflush(stdout); /* not in the middle of the program's last line */
+	dprintf(2, "# again: %d times; last refused: %.160s\n", *done,
+		last_obstacle[0] ? last_obstacle : "none");
 }
 
 pid_t fork(void)
