@@ -43,6 +43,7 @@ debug   equal   region-gone
 debug   equal   poison
 debug   equal   stress
 debug   unequal share-unequal
+debug   unequal parents
 debug   mixed   mixed
 
 default equal   kselftest
@@ -62,6 +63,7 @@ default equal   paths
 default equal   stock-mm
 default unequal share-unequal
 default unequal publisher-dies
+default unequal parents
 
 default incoherent share-equal
 default incoherent delete
@@ -83,6 +85,7 @@ default incoherent reclaim
 default incoherent pause
 default incoherent damage
 default incoherent file-changed
+default incoherent parents
 
 default incoherent4 kills
 
