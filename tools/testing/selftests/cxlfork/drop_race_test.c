@@ -12,8 +12,8 @@
 
 #include "cxlfork_fixture.h"
 
-#define LEAVES		48	/* one race each */
-#define CLONES		6
+#define LEAVES		32	/* one race each */
+#define CLONES		4
 #define PAGES		32UL	/* there are, at the start of each leaf */
 #define WRITTEN		0x6e6577UL
 
@@ -54,7 +54,7 @@ static void *dropper(void *arg)
 
 	for (round = 0; round < LEAVES; round++) {
 		wait_until(&go, round + 1);
-		dawdle(round * 53 % 48 * 100);
+		dawdle(round * 53 % LEAVES * 150);
 		CHECK(!madvise(leaf_of(round) + race->from * PAGE, len, MADV_DONTNEED));
 		__atomic_store_n(&done, round + 1, __ATOMIC_RELEASE);
 	}
@@ -102,7 +102,7 @@ static void run_race(bool clone)
 	CHECK(!pthread_create(&thread, NULL, dropper, NULL));
 	for (round = 0; round < LEAVES; round++) {
 		__atomic_store_n(&go, round + 1, __ATOMIC_RELEASE);
-		dawdle(round * 29 % 48 * 100);
+		dawdle(round * 29 % LEAVES * 150);
 		write_word(leaf_of(round) + race->page * PAGE + 8);
 		wait_until(&done, round + 1);
 		check_leaf(leaf_of(round));
