@@ -25,8 +25,9 @@ enum {
 	NO_MEMORY	= 1 << 7,	/* an allocation fails */
 };
 
-static struct places places;
-static struct mutate mutate = { .p = &places, .spare = -1 };
+/* A checkpoint with pages of its own only, and one with a parent: that one. */
+static struct places whole, child;
+static struct mutate mutate = { .p = &whole, .spare = -1 };
 static struct input input;
 static bool seal;
 static unsigned int due;	/* accesses until the next change */
@@ -50,12 +51,29 @@ static void attach(void)
 
 	seed_build(host.mem);
 	host_bind(SEED_BASE);
-	wrong = places_find(&places, host.mem, SEED_SIZE, SEED_ID);
+	wrong = places_find(&whole, host.mem, SEED_SIZE, SEED_ID) ?:
+		places_find(&child, host.mem, SEED_SIZE, SYNTH_CHILD_ID);
 	if (wrong || !host.cd->attached || host.cd->slot != SEED_SLOT)
 		shim_bug("the pool to begin with: %s", wrong ?: host.cd->reason);
 }
 
-/* A superblock was changed, or the host declared dead: it has left the pool. */
+static u64 word_of(const struct places *p)
+{
+	return get_unaligned_le64(host.mem + p->entry_off);
+}
+
+/* This host is there, and so are both checkpoints: nobody has had them deleted. */
+static bool intact(void)
+{
+	u64 live = CXLFORK_WORD(CXLFORK_ID_GEN(SEED_ID), CXLFORK_CKPT_LIVE);
+	u64 gen = CXLFORK_ID_GEN(SYNTH_CHILD_ID);
+
+	return !host.cd->lost && word_of(&whole) == live &&
+	       word_of(&child) == CXLFORK_WORD(gen, CXLFORK_CKPT_LIVE) &&
+	       host.cd->own[SYNTH_CHILD_IDX].state == CXLFORK_CKPT_LIVE;
+}
+
+/* All anew. */
 static void again(void)
 {
 	host.cd->pool.base = SEED_BASE;
@@ -102,11 +120,13 @@ static bool restore(const struct file *file)
 
 	if (cxlfork_log_init(&log, 2))
 		return false;
-	t = cxlfork_template_open(&host.cd->pool, SEED_ID, file, &log);
+	t = cxlfork_template_open(&host.cd->pool, mutate.p->id, file, &log);
 	if (IS_ERR(t)) {
 		ret = PTR_ERR(t);
 	} else {
 		oracle_template(t);
+		if (!raced)
+			oracle_extents(t);
 		ret = map_leaves(t, &log);
 		cxlfork_template_put(t);
 	}
@@ -124,12 +144,14 @@ static bool restore(const struct file *file)
 
 static void check_quiet(void)
 {
+	u32 slot = CXLFORK_ID_SLOT(mutate.p->id), idx = CXLFORK_ID_IDX(mutate.p->id);
+
 	shim_fail_at = 0;
 	shim_other_host = NULL;
 	/* The template is dropped, and with it the reference; the heart beats. */
 	shim_work();
 	shim_assert(!atomic_read(&host.cd->handles));
-	shim_assert(!CXLFORK_REF_COUNT(host.cd->refs[0][SYNTH_IDX]));
+	shim_assert(!CXLFORK_REF_COUNT(host.cd->refs[slot][idx]));
 	shim_assert(host.cd->pool.users.count == 1);
 }
 
@@ -145,11 +167,16 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		host.uuid = SEED_UUID;
 		attach();
 		/* What is right becomes a clone, or nothing here means anything. */
+		mutate.p = &child;
+		shim_assert(restore(file));
+		check_quiet();
+		mutate.p = &whole;
 		shim_assert(restore(file));
 		check_quiet();
 	}
 	input = (struct input){ data, size };
 	how = input_u8(&input);
+	mutate.p = input_u8(&input) & 1 ? &child : &whole;
 	seal = (how & BAD_CRC) != BAD_CRC;
 	raced = false;
 	due = how & RACE ? 1 + input_u8(&input) * 4 : 0;
@@ -168,7 +195,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	}
 	if (seal)
 		mutate_seal(&mutate, MUTATE_POOL | MUTATE_IMAGE);
-	entry = (void *)(host.mem + places.entry_off);
+	entry = (void *)(host.mem + mutate.p->entry_off);
 	if (how & NOBODY && entry->uid != HOST_NOBODY)
 		file = &host_nobody;
 
@@ -178,7 +205,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	shim_assert(!cloned || file == &host_root || raced);
 	check_quiet();
 	mutate_undo(&mutate);
-	if (host.cd->lost)
+	if (!intact())
 		again();
 	return 0;
 }

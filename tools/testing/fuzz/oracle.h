@@ -14,6 +14,12 @@
 void oracle_template(const struct cxlfork_template *t);
 
 /**
+ * oracle_extents - whose is what its leaves may map?
+ * @t:		the checkpoint; nobody has changed the extent table since it was opened
+ */
+void oracle_extents(const struct cxlfork_template *t);
+
+/**
  * oracle_leaf - look at the table (or entry) that is to be attached
  * @t:		the checkpoint
  * @i:		number of the leaf, which was checked

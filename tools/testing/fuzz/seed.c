@@ -10,6 +10,7 @@
 void seed_build(void *mem)
 {
 	struct cxlfork_section *sec;
+	struct cxlfork_fd *fds;
 	struct synth s;
 	int i;
 
@@ -22,6 +23,8 @@ void seed_build(void *mem)
 	s.image->nr_pages += CXLFORK_LEAF_ENTRIES;
 
 	s.fds[FD_NULL].rdev = 0x103;
+	fds = (void *)((__u8 *)s.child_image + ((__u8 *)s.fds - (__u8 *)s.image));
+	fds[FD_NULL].rdev = 0x103;
 	/* The stack stays the last mapping, and its leaf the last leaf. */
 	s.vmas[VMA_STACK + 1] = s.vmas[VMA_STACK];
 	s.vmas[VMA_STACK] = s.vmas[VMA_HEAP];
