@@ -47,6 +47,7 @@ static inline void shim_write(const volatile void *at, size_t len)
 #define smp_load_acquire(ptr)	__atomic_load_n(ptr, __ATOMIC_ACQUIRE)
 #define smp_store_release(ptr, val) __atomic_store_n(ptr, val, __ATOMIC_RELEASE)
 #define mb()			__sync_synchronize()
+#define rmb()			__sync_synchronize()
 #define cmpxchg(ptr, old, new) \
 	(shim_step(), shim_write(ptr, sizeof(*(ptr))), \
 	 __sync_val_compare_and_swap(ptr, old, new))
@@ -273,6 +274,11 @@ struct delayed_work {
 #define DECLARE_WORK(name, fn)	struct work_struct name = { .func = fn }
 #define INIT_DELAYED_WORK(w, fn) ((w)->work = (struct work_struct){ .func = fn })
 #define system_unbound_wq	NULL
+#define WQ_UNBOUND		0
+#define WQ_HIGHPRI		0
+#define WQ_MEM_RECLAIM		0
+#define alloc_workqueue(name, flags, max) ((struct workqueue_struct *)(name))
+#define destroy_workqueue(wq)	((void)(wq))
 #define queue_delayed_work(wq, w, delay) shim_queue(&(w)->work)
 #define queue_work(wq, work)	shim_queue(work)
 #define cancel_delayed_work_sync(w) ((w)->work.queued = false)
