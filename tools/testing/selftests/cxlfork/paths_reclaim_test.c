@@ -115,20 +115,19 @@ static void set(const char *dir, const char *name, const char *value)
 	CHECK(put(path, value));
 }
 
-/* More is written than there may be in memory: @limit is the name of a 4 MiB limit. */
+/* More is written than there may be in memory: @limit is the name of a 2 MiB limit. */
 static void write_over_limit(struct path *p, const char *limit)
 {
 	char dir[64];
 
 	swap_on(p);
 	cgroup_make(p, dir, sizeof(dir));
-	set(dir, limit, "4M");
+	set(dir, limit, "2M");
 	set(dir, "cgroup.procs", "0");
 	make_mixed(p);
-	touch_pages(p->anon + LEAF, 2 * LEAF, 1);
 	see_all(p);
-	touch_pages(p->anon, 2 * LEAF, 1);
-	touch_pages(p->sparse, SPARSE_LEN, 1);
+	touch_pages(p->anon, LEAF / 2, 1);
+	touch_pages(p->sparse, LEAF / 2, 1);
 	see(p, "something went to swap: %s",
 	    get_number(CGROUP "/memory.swap.current", NULL) > 0 ? "yes" : "NO");
 	see_all(p);
