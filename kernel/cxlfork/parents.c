@@ -75,8 +75,11 @@ static int cxlfork_open_parent(struct cxlfork_template *t, const struct cxlfork_
 		return cxlfork_bad_parent(log, id, "does not exist");
 	if (ret == -EUCLEAN)
 		return cxlfork_bad_parent(log, id, "is damaged, or is not kept");
-	if (ret)
+	if (ret) {
+		cxlfork_obstacle(log, CXLFORK_REASON_POOL,
+				 "the pool can't give parent %#llx (error %d)", id, -ret);
 		return ret;
+	}
 	if (parent.uid != t->ckpt->uid)
 		return cxlfork_bad_parent(log, id, "belongs to another user");
 	if (parent.first != le64_to_cpu(raw->first))
