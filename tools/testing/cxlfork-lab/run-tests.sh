@@ -39,11 +39,8 @@ debug   equal   damage
 debug   equal   fuzz
 debug   equal   file-changed
 debug   equal   publisher-dies
-debug   equal   region-gone
-debug   equal   poison
 debug   equal   stress
 debug   unequal share-unequal
-debug   unequal parents
 debug   mixed   mixed
 
 default equal   kselftest
@@ -88,6 +85,10 @@ default incoherent file-changed
 default incoherent parents
 
 default incoherent4 kills
+
+debug   equal   region-gone
+debug   equal   poison
+debug   unequal parents
 
 debug   four    kills
 "
@@ -546,10 +547,10 @@ on_host &
 builder=$!
 jobs[builder]=1
 [ -z "$serial" ] || one_is_over "$builder"
-# Two labs at a time: each waits a good deal.
+# Three labs at a time: each waits a good deal.
 for n in $(awk '$1 { print $1 }' <<<"$todo" | uniq); do
 	mapfile -t labs < <(printf '%s\n' "${!jobs[@]}" | grep -v -x "$builder")
-	[ ${#labs[@]} -lt "${serial:-2}" ] || one_is_over "${labs[@]}"
+	[ ${#labs[@]} -lt "${serial:-3}" ] || one_is_over "${labs[@]}"
 	run_lab "$n" &
 	jobs[$!]=1
 done
