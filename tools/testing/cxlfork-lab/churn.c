@@ -104,7 +104,7 @@ static void clone_main(void)
 /* In a child, so that each checkpoint has memory of its own. */
 static void publish(void)
 {
-	uint64_t seed = mix(state ^ getpid());
+	uint64_t seed = mix(mix(state) + getpid());
 	struct cxlfork_args args = {
 		.pool_fd = pool, .pidfd = -1,
 		.payload = (uintptr_t)&linger, .payload_size = sizeof(linger),
