@@ -75,6 +75,13 @@ u32 cxlf_fenced(struct cxlf_dev *cd)
 	return mask;
 }
 
+/* May this host be at work? */
+static bool cxlf_at_work(struct cxlf_dev *cd, u32 slot)
+{
+	return cxlf_host_state(cd, slot) == CXLFORK_HOST_ALIVE &&
+	       !cxlf_fenced_slot(cd, slot);
+}
+
 /**
  * cxlf_caretaker - who takes care of a fenced host's checkpoints
  * @cd: pool
@@ -85,12 +92,10 @@ u32 cxlf_fenced(struct cxlf_dev *cd)
  */
 u32 cxlf_caretaker(struct cxlf_dev *cd, u32 slot)
 {
-	u32 fenced = cxlf_fenced(cd), by;
+	u32 by;
 
 	for (by = 0; by < cd->geo.nr_slots; by++)
-		if (!(fenced & BIT(by)) &&
-		    cxlf_host_state(cd, by) == CXLFORK_HOST_ALIVE &&
-		    cxlf_fenced_by(cd, slot, by))
+		if (cxlf_fenced_by(cd, slot, by) && cxlf_at_work(cd, by))
 			return by;
 	return CXLF_NO_SLOT;
 }
@@ -147,12 +152,12 @@ void cxlf_fences_load(struct cxlf_dev *cd)
 /* A host that may still write into this host's directory. */
 static u32 cxlf_care_by(struct cxlf_dev *cd)
 {
-	u32 fenced = cxlf_fenced(cd), by;
+	u32 by;
 
 	for (by = 0; by < cd->geo.nr_slots; by++)
-		if (by != cd->slot && !(fenced & BIT(by)) &&
-		    cxlf_host_state(cd, by) == CXLFORK_HOST_ALIVE &&
-		    cxlf_load(cd, cxlf_fence_off(cd, by, cd->slot)))
+		if (by != cd->slot &&
+		    cxlf_load(cd, cxlf_fence_off(cd, by, cd->slot)) &&
+		    cxlf_at_work(cd, by))
 			return by;
 	return CXLF_NO_SLOT;
 }
@@ -280,9 +285,8 @@ static bool cxlf_fenced_elsewhere(struct cxlf_dev *cd, u32 slot)
 	u32 by;
 
 	for (by = 0; by < cd->geo.nr_slots; by++)
-		if (by != cd->slot && !cxlf_fenced_slot(cd, by) &&
-		    cxlf_host_state(cd, by) == CXLFORK_HOST_ALIVE &&
-		    cxlf_fenced_by(cd, slot, by))
+		if (by != cd->slot && cxlf_fenced_by(cd, slot, by) &&
+		    cxlf_at_work(cd, by))
 			return true;
 	return false;
 }

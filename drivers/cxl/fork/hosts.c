@@ -177,7 +177,7 @@ int cxlf_host_info(struct cxlf_dev *cd, struct cxlfork_host_info *info)
 	info->state = cxlf_host_state(cd, slot);
 	if (info->state == CXLFORK_HOST_FREE)
 		return 0;
-	if (cxlf_fenced(cd) & BIT(slot)) {
+	if (cxlf_fenced_slot(cd, slot)) {
 		info->state = CXLFORK_HOST_FENCED;
 		info->caretaker = cxlf_caretaker(cd, slot);
 	}
