@@ -99,6 +99,10 @@ free_extents() { # NODE
 	on "$1" cxlfork pool status --json | json 'd["free_extents"]'
 }
 
+slot_of() { # NODE
+	on "$1" cxlfork pool status --json | json 'd["slot"]'
+}
+
 # settled NODE FREE: as many extents are free (again), or soon.
 settled() {
 	local i now=
