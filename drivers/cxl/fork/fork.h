@@ -296,6 +296,15 @@ static inline u64 cxlf_etable_off(const struct cxlf_dev *cd, u32 extent)
 	return cd->geo.etable_off + (u64)extent * sizeof(__le64);
 }
 
+/* What makes a pool work that isn't coherent. */
+enum cxlf_flush {
+	CXLF_FLUSH_LOAD,	/* before a word is read */
+	CXLF_FLUSH_READ,	/* before a structure is read */
+	CXLF_FLUSH_STORE,	/* after a word was written */
+	CXLF_FLUSH_FENCE,	/* after structures were written */
+	CXLF_FLUSH_IMAGE,	/* before an image is used */
+};
+
 /* media.c: every access to metadata in CXL memory */
 u64 cxlf_load(struct cxlf_dev *cd, u64 off);
 void cxlf_store(struct cxlf_dev *cd, u64 off, u64 val);
@@ -319,6 +328,10 @@ void cxlf_shadow_write(struct cxlf_dev *cd, u64 off, const void *from,
 void cxlf_shadow_flush(struct cxlf_dev *cd, u64 off, u64 len, bool forget);
 void cxlf_shadow_fence(struct cxlf_dev *cd);
 void cxlf_shadow_lose(void);
+/* skip.c: flushes that are left out, for tests */
+bool cxlf_flush_skipped(enum cxlf_flush kind, unsigned long ip);
+void cxlf_skip_init(void);
+void cxlf_skip_exit(void);
 #else
 static inline bool cxlf_shadow_on(void)
 {
@@ -334,6 +347,14 @@ static inline void cxlf_shadow_flush(struct cxlf_dev *cd, u64 off, u64 len,
 				     bool forget) { }
 static inline void cxlf_shadow_fence(struct cxlf_dev *cd) { }
 static inline void cxlf_shadow_lose(void) { }
+
+static inline bool cxlf_flush_skipped(enum cxlf_flush kind, unsigned long ip)
+{
+	return false;
+}
+
+static inline void cxlf_skip_init(void) { }
+static inline void cxlf_skip_exit(void) { }
 #endif
 
 /* super.c */

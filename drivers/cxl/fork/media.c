@@ -18,28 +18,10 @@
 
 #include "fork.h"
 
-/* What makes a pool work that isn't coherent; tests leave one of them out. */
-enum cxlf_flush {
-	CXLF_FLUSH_LOAD,	/* before a word is read */
-	CXLF_FLUSH_READ,	/* before a structure is read */
-	CXLF_FLUSH_STORE,	/* after a word was written */
-	CXLF_FLUSH_FENCE,	/* after structures were written */
-	CXLF_FLUSH_IMAGE,	/* before an image is used */
-};
-
 #ifdef CONFIG_CXL_FORK_DEBUG
-static unsigned int cxlf_skip;
-module_param_named(skip_flush, cxlf_skip, uint, 0644);
-MODULE_PARM_DESC(skip_flush, "bit mask of the kinds of flushes to leave out (tests)");
-
 static unsigned int cxlf_cut_after;
 module_param_named(cut_after, cxlf_cut_after, uint, 0644);
 MODULE_PARM_DESC(cut_after, "write nothing any more after that many stores (tests)");
-
-static bool cxlf_skipped(enum cxlf_flush kind)
-{
-	return READ_ONCE(cxlf_skip) & BIT(kind);
-}
 
 /* As if the power went out here: for the pool, this host is dead. */
 static void cxlf_cut(struct cxlf_dev *cd)
@@ -50,11 +32,6 @@ static void cxlf_cut(struct cxlf_dev *cd)
 	cxlf_reason(cd, "stopped after a store (cut_after); bind again");
 }
 #else
-static bool cxlf_skipped(enum cxlf_flush kind)
-{
-	return false;
-}
-
 static void cxlf_cut(struct cxlf_dev *cd)
 {
 }
@@ -76,14 +53,28 @@ static void *cxlf_at(struct cxlf_dev *cd, u64 off, u64 len)
 
 /* What another host wrote gets visible on a pool that isn't coherent. */
 static void cxlf_refresh(struct cxlf_dev *cd, u64 off, u64 len,
-			 enum cxlf_flush kind)
+			 enum cxlf_flush kind, unsigned long ip)
 {
-	if (cxlf_coherent(cd) || cxlf_skipped(kind))
+	if (cxlf_coherent(cd) || cxlf_flush_skipped(kind, ip))
 		return;
 	if (cxlf_shadowed(cd))
 		cxlf_shadow_flush(cd, off, len, true);
 	else
 		clflush_cache_range(cd->addr + off, len);
+}
+
+static u64 cxlf_load_by(struct cxlf_dev *cd, u64 off, unsigned long ip)
+{
+	__le64 *at = cxlf_at(cd, off, sizeof(*at)), word;
+
+	if (!at)
+		return 0;
+	cxlf_refresh(cd, off, sizeof(word), CXLF_FLUSH_LOAD, ip);
+	if (cxlf_shadowed(cd))
+		cxlf_shadow_read(cd, off, &word, sizeof(word));
+	else
+		word = READ_ONCE(*at);
+	return le64_to_cpu(word);
 }
 
 /**
@@ -96,26 +87,33 @@ static void cxlf_refresh(struct cxlf_dev *cd, u64 off, u64 len,
  */
 u64 cxlf_load(struct cxlf_dev *cd, u64 off)
 {
-	__le64 *at = cxlf_at(cd, off, sizeof(*at)), word;
-
-	if (!at)
-		return 0;
-	cxlf_refresh(cd, off, sizeof(word), CXLF_FLUSH_LOAD);
-	if (cxlf_shadowed(cd))
-		cxlf_shadow_read(cd, off, &word, sizeof(word));
-	else
-		word = READ_ONCE(*at);
-	return le64_to_cpu(word);
+	return cxlf_load_by(cd, off, _RET_IP_);
 }
 
-static void cxlf_write_back(struct cxlf_dev *cd, void *at, u64 off)
+static void cxlf_write_back(struct cxlf_dev *cd, void *at, u64 off,
+			    unsigned long ip)
 {
-	if (cxlf_skipped(CXLF_FLUSH_STORE))
+	if (cxlf_flush_skipped(CXLF_FLUSH_STORE, ip))
 		return;
 	if (cxlf_shadowed(cd))
 		cxlf_shadow_flush(cd, off, sizeof(__le64), false);
 	arch_wb_cache_pmem(at, sizeof(__le64));
 	pmem_wmb();
+}
+
+static void cxlf_store_by(struct cxlf_dev *cd, u64 off, u64 val,
+			  unsigned long ip)
+{
+	__le64 *at = cxlf_at(cd, off, sizeof(*at)), word = cpu_to_le64(val);
+
+	if (!at || READ_ONCE(cd->lost))
+		return;
+	if (cxlf_shadowed(cd))
+		cxlf_shadow_write(cd, off, &word, sizeof(word), false);
+	else
+		WRITE_ONCE(*at, word);
+	cxlf_write_back(cd, at, off, ip);
+	cxlf_cut(cd);
 }
 
 /**
@@ -131,16 +129,7 @@ static void cxlf_write_back(struct cxlf_dev *cd, void *at, u64 off)
  */
 void cxlf_store(struct cxlf_dev *cd, u64 off, u64 val)
 {
-	__le64 *at = cxlf_at(cd, off, sizeof(*at)), word = cpu_to_le64(val);
-
-	if (!at || READ_ONCE(cd->lost))
-		return;
-	if (cxlf_shadowed(cd))
-		cxlf_shadow_write(cd, off, &word, sizeof(word), false);
-	else
-		WRITE_ONCE(*at, word);
-	cxlf_write_back(cd, at, off);
-	cxlf_cut(cd);
+	cxlf_store_by(cd, off, val, _RET_IP_);
 }
 
 /**
@@ -164,15 +153,15 @@ bool cxlf_cas(struct cxlf_dev *cd, u64 off, u64 old, u64 new)
 	if (!at || READ_ONCE(cd->lost))
 		return false;
 	if (!cxlf_coherent(cd)) {
-		if (cxlf_load(cd, off) != old)
+		if (cxlf_load_by(cd, off, _RET_IP_) != old)
 			return false;
-		cxlf_store(cd, off, new);
+		cxlf_store_by(cd, off, new, _RET_IP_);
 		return true;
 	}
 	if (cmpxchg((__force u64 *)at, was, (__force u64)cpu_to_le64(new)) !=
 	    was)
 		return false;
-	cxlf_write_back(cd, at, off);
+	cxlf_write_back(cd, at, off, _RET_IP_);
 	cxlf_cut(cd);
 	return true;
 }
@@ -193,7 +182,7 @@ int cxlf_read(struct cxlf_dev *cd, u64 off, void *to, size_t len)
 
 	if (!at)
 		return -EIO;
-	cxlf_refresh(cd, off, len, CXLF_FLUSH_READ);
+	cxlf_refresh(cd, off, len, CXLF_FLUSH_READ, _RET_IP_);
 	if (!cxlf_shadowed(cd))
 		return copy_mc_to_kernel(to, at, len) ? -EIO : 0;
 	cxlf_shadow_read(cd, off, to, len);
@@ -252,7 +241,8 @@ void cxlf_zero(struct cxlf_dev *cd, u64 off, u64 len)
  */
 void cxlf_fence(struct cxlf_dev *cd)
 {
-	if (cxlf_skipped(CXLF_FLUSH_FENCE) || READ_ONCE(cd->lost))
+	if (cxlf_flush_skipped(CXLF_FLUSH_FENCE, _RET_IP_) ||
+	    READ_ONCE(cd->lost))
 		return;
 	if (cxlf_shadowed(cd))
 		cxlf_shadow_fence(cd);
@@ -287,7 +277,7 @@ static void cxlf_flush_range(struct cxlf_dev *cd, u64 off, u64 len)
 void cxlf_refresh_image(struct cxlf_dev *cd, u64 off, u64 len)
 {
 	if (cxlf_at(cd, off, len) && !cxlf_coherent(cd) &&
-	    !cxlf_skipped(CXLF_FLUSH_IMAGE))
+	    !cxlf_flush_skipped(CXLF_FLUSH_IMAGE, _RET_IP_))
 		cxlf_flush_range(cd, off, len);
 }
 

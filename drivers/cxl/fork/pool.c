@@ -261,12 +261,14 @@ static int __init cxlf_init(void)
 	err = register_reboot_notifier(&cxlf_reboot_nb);
 	if (err)
 		goto err_cdev;
+	cxlf_skip_init();
 	err = cxlf_dax_init(cd);
 	if (err)
-		goto err_reboot;
+		goto err_skip;
 	return 0;
 
-err_reboot:
+err_skip:
+	cxlf_skip_exit();
 	unregister_reboot_notifier(&cxlf_reboot_nb);
 err_cdev:
 	cxlf_cdev_exit();
@@ -279,6 +281,7 @@ module_init(cxlf_init);
 static void __exit cxlf_exit(void)
 {
 	cxlf_dax_exit();
+	cxlf_skip_exit();
 	unregister_reboot_notifier(&cxlf_reboot_nb);
 	cxlf_cdev_exit();
 	cxlf_tcg_free(&cxlf_dev);

@@ -311,7 +311,7 @@ int main(int argc, char **argv)
 		}
 		say("op %lu", ++n);
 		/* Those that boot want the processor, too. */
-		usleep(draw(40000));
+		usleep(draw(200000));
 	}
 	if (lingering) {
 		kill(lingering, SIGKILL);

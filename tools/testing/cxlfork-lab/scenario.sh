@@ -103,6 +103,31 @@ slot_of() { # NODE
 	on "$1" cxlfork pool status --json | json 'd["slot"]'
 }
 
+# pool_unbind NODE, pool_bind NODE: the DAX device leaves the driver, and is back.
+pool_unbind() {
+	# shellcheck disable=SC2016 # for the guest's shell
+	on "$1" sh -c 'dax=$(cxlfork-region) && echo "${dax%% *}" >/sys/bus/dax/drivers/cxl_fork/unbind'
+}
+
+pool_bind() {
+	# shellcheck disable=SC2016 # for the guest's shell
+	on "$1" sh -c 'dax=$(cxlfork-region) && echo "${dax%% *}" >/sys/bus/dax/drivers/cxl_fork/bind'
+}
+
+# pool_attached NODE: it is, or within some seconds.
+pool_attached() {
+	# shellcheck disable=SC2016 # for the guest's shell
+	on "$1" sh -c 'i=0; until cxlfork pool status >/run/attached 2>&1; do i=$((i + 1))
+		[ $i -lt 100 ] || { cat /run/attached; exit 1; }; sleep 0.1; done'
+}
+
+# What is in the region is not a pool any more.
+no_pool() {
+	python3 -I -c 'import sys
+with open(sys.argv[1], "r+b") as f:
+    f.write(bytes(4096))' "$BACKING"
+}
+
 # settled NODE FREE: as many extents are free (again), or soon.
 settled() {
 	local i now=

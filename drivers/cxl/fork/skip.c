@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Which flushes are needed?  Tests leave one out and see it missed
+ * (CXL_FORK_DEBUG).
+ *
+ * With the module option "skip_flush" all flushes of some kinds are left out;
+ * with "skip_call" those that one place in the code asks for.  What the latter
+ * takes is a line of cxl_fork/flushes in debugfs, which lists the places that
+ * have asked so far, on a pool that isn't coherent.
+ */
+#include <linux/debugfs.h>
+#include <linux/hash.h>
+#include <linux/moduleparam.h>
+#include <linux/seq_file.h>
+#include <linux/spinlock.h>
+#include <linux/string.h>
+
+#include "fork.h"
+
+#define CXLF_CALLS_BITS	9
+
+/**
+ * struct cxlf_call - a place in the code that asks for flushes
+ * @ip:		where it is; 0: there is none here
+ * @skip:	its flushes are left out
+ * @name:	what tests call it
+ */
+struct cxlf_call {
+	unsigned long	ip;
+	bool		skip;
+	char		name[96];
+};
+
+static struct cxlf_call cxlf_calls[1 << CXLF_CALLS_BITS]; /* hashed by ip */
+static DEFINE_SPINLOCK(cxlf_calls_lock);
+static struct dentry *cxlf_debugfs;
+
+static unsigned int cxlf_skip;
+module_param_named(skip_flush, cxlf_skip, uint, 0644);
+MODULE_PARM_DESC(skip_flush, "bit mask of the kinds of flushes to leave out (tests)");
+
+static char cxlf_skip_name[sizeof_field(struct cxlf_call, name)];
+static struct kparam_string cxlf_skip_param = {
+	.maxlen = sizeof(cxlf_skip_name),
+	.string = cxlf_skip_name,
+};
+
+static int cxlf_skip_set(const char *val, const struct kernel_param *kp)
+{
+	size_t i, len = strcspn(val, "\n");
+
+	if (len >= sizeof(cxlf_skip_name))
+		return -EINVAL;
+	spin_lock(&cxlf_calls_lock);
+	memcpy(cxlf_skip_name, val, len);
+	cxlf_skip_name[len] = 0;
+	for (i = 0; i < ARRAY_SIZE(cxlf_calls); i++)
+		WRITE_ONCE(cxlf_calls[i].skip, cxlf_calls[i].ip &&
+			   !strcmp(cxlf_calls[i].name, cxlf_skip_name));
+	spin_unlock(&cxlf_calls_lock);
+	return 0;
+}
+
+static const struct kernel_param_ops cxlf_skip_ops = {
+	.set = cxlf_skip_set,
+	.get = param_get_string,
+};
+module_param_cb(skip_call, &cxlf_skip_ops, &cxlf_skip_param, 0644);
+MODULE_PARM_DESC(skip_call, "leave out the flushes of one line of cxl_fork/flushes (tests)");
+
+static void cxlf_call_new(struct cxlf_call *call, enum cxlf_flush kind,
+			  unsigned long ip)
+{
+	static const char * const kinds[] = {
+		[CXLF_FLUSH_LOAD] = "load",
+		[CXLF_FLUSH_READ] = "read",
+		[CXLF_FLUSH_STORE] = "store",
+		[CXLF_FLUSH_FENCE] = "fence",
+		[CXLF_FLUSH_IMAGE] = "image",
+	};
+
+	snprintf(call->name, sizeof(call->name), "%s %pS", kinds[kind],
+		 (void *)ip);
+	call->skip = !strcmp(call->name, cxlf_skip_name);
+	/* Pairs with the one in cxlf_flush_skipped(). */
+	smp_store_release(&call->ip, ip);
+}
+
+/**
+ * cxlf_flush_skipped - shall this flush be left out?
+ * @kind: what it is for
+ * @ip: who asks for it
+ *
+ * Context: any but interrupts.
+ * Return: whether a test wants that.
+ */
+bool cxlf_flush_skipped(enum cxlf_flush kind, unsigned long ip)
+{
+	u32 i = hash_long(ip, CXLF_CALLS_BITS), n;
+	struct cxlf_call *call;
+	unsigned long is;
+
+	if (READ_ONCE(cxlf_skip) & BIT(kind))
+		return true;
+	for (n = 0; n < ARRAY_SIZE(cxlf_calls); n++, i++) {
+		call = &cxlf_calls[i % ARRAY_SIZE(cxlf_calls)];
+		is = smp_load_acquire(&call->ip);
+		if (!is) {
+			spin_lock(&cxlf_calls_lock);
+			if (!call->ip)
+				cxlf_call_new(call, kind, ip);
+			spin_unlock(&cxlf_calls_lock);
+			is = call->ip;
+		}
+		if (is == ip)
+			return READ_ONCE(call->skip);
+	}
+	return false;
+}
+
+static int cxlf_flushes_show(struct seq_file *m, void *v)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cxlf_calls); i++)
+		if (smp_load_acquire(&cxlf_calls[i].ip))
+			seq_printf(m, "%s\n", cxlf_calls[i].name);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(cxlf_flushes);
+
+/**
+ * cxlf_skip_init - list the places in debugfs
+ *
+ * Context: module initialisation.
+ */
+void cxlf_skip_init(void)
+{
+	cxlf_debugfs = debugfs_create_dir("cxl_fork", NULL);
+	debugfs_create_file("flushes", 0444, cxlf_debugfs, NULL,
+			    &cxlf_flushes_fops);
+}
+
+/**
+ * cxlf_skip_exit - the list is gone
+ *
+ * Context: module exit.
+ */
+void cxlf_skip_exit(void)
+{
+	debugfs_remove_recursive(cxlf_debugfs);
+}
