@@ -93,21 +93,16 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = {
-	{ &common_argp, 0, NULL, 0 },
-	{ 0 },
-};
-
 static const struct argp checkpoint_argp = {
 	checkpoint_options, parse_option, "[PID]",
 	"Write a checkpoint of a process into the pool and print its id.",
-	children, NULL, NULL,
+	common_children, NULL, NULL,
 };
 
 static const struct argp check_argp = {
 	check_options, parse_option, "[PID]",
 	"Say what stands in the way of a checkpoint of a process. Exit status: 0 nothing, 1 something, 2 this could not be found out.",
-	children, NULL, NULL,
+	common_children, NULL, NULL,
 };
 
 int cmd_checkpoint(int argc, char **argv)

@@ -39,6 +39,11 @@ struct common {
 };
 
 extern const struct argp common_argp;
+extern const struct argp_child common_children[];
+
+/* The only argument, which is a @what: goes to @place; else a usage error. */
+void one_argument(struct argp_state *state, const char **place,
+		  const char *arg, const char *what);
 
 /* Parse with argp; @input's parser sets child_inputs[0] to a struct common. */
 void parse(const char *title, const struct argp *argp, int argc, char **argv,

@@ -50,9 +50,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		in->output = arg;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (in->what)
-			argp_error(state, "one checkpoint only");
-		in->what = arg;
+		one_argument(state, &in->what, arg, "checkpoint");
 		return 0;
 	case ARGP_KEY_END:
 		if (!in->what)
@@ -65,15 +63,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = {
-	{ &common_argp, 0, NULL, 0 },
-	{ 0 },
-};
-
 static const struct argp argp = {
 	options, parse_option, "ID|NAME",
 	"Write a checkpoint to a file, from which cxlfork import makes one again, in this pool or another.",
-	children, NULL, NULL,
+	common_children, NULL, NULL,
 };
 
 static int output_stdout(const struct input *in, struct output *out)

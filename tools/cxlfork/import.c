@@ -59,24 +59,17 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		in->req.mode = parse_mode(state, arg);
 		return 0;
 	case ARGP_KEY_ARG:
-		if (in->file)
-			argp_error(state, "one file only");
-		in->file = arg;
+		one_argument(state, &in->file, arg, "file");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
 }
 
-static const struct argp_child children[] = {
-	{ &common_argp, 0, NULL, 0 },
-	{ 0 },
-};
-
 static const struct argp argp = {
 	options, parse_option, "[FILE]",
 	"Make a checkpoint of what cxlfork export has written (without FILE: standard input) and print its id.",
-	children, NULL, NULL,
+	common_children, NULL, NULL,
 };
 
 static int input_open(const struct input *in)

@@ -40,9 +40,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		in->leaves = true;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (in->what)
-			argp_error(state, "one checkpoint only");
-		in->what = arg;
+		one_argument(state, &in->what, arg, "checkpoint");
 		return 0;
 	case ARGP_KEY_NO_ARGS:
 		argp_error(state, "which checkpoint? give its ID or NAME");
@@ -52,15 +50,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = {
-	{ &common_argp, 0, NULL, 0 },
-	{ 0 },
-};
-
 static const struct argp argp = {
 	options, parse_option, "ID|NAME",
 	"Show what a checkpoint consists of. Exit status: 0; 1 there is no such checkpoint, or it is damaged; 2 it can't be read.",
-	children, NULL, NULL,
+	common_children, NULL, NULL,
 };
 
 /* Whose page an entry maps, if it is a parent's. */

@@ -14,14 +14,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-static const struct argp_child children[] = {
-	{ &common_argp, 0, NULL, 0 },
-	{ 0 },
-};
-
 static const struct argp argp = {
 	NULL, parse_option, "", "List the checkpoints of all hosts.",
-	children, NULL, NULL,
+	common_children, NULL, NULL,
 };
 
 static void print_line(int pool, const struct cxlfork_ckpt_info *info)

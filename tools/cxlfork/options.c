@@ -40,6 +40,19 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 const struct argp common_argp = { options, parse_common, NULL, NULL, NULL, NULL,
 				  NULL };
 
+const struct argp_child common_children[] = {
+	{ &common_argp, 0, NULL, 0 },
+	{ 0 },
+};
+
+void one_argument(struct argp_state *state, const char **place,
+		  const char *arg, const char *what)
+{
+	if (*place)
+		argp_error(state, "one %s only", what);
+	*place = arg;
+}
+
 void parse(const char *title, const struct argp *argp, int argc, char **argv,
 	   void *input)
 {

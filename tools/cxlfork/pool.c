@@ -53,15 +53,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = {
-	{ &common_argp, 0, NULL, 0 },
-	{ 0 },
-};
-
 static const struct argp format_argp = {
 	format_options, parse_option, "",
 	"Make the CXL region a pool and attach this host to it. All that is in it is lost.",
-	children, NULL, NULL,
+	common_children, NULL, NULL,
 };
 
 int cmd_pool_format(int argc, char **argv)

@@ -62,9 +62,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		in->extents = true;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (in->what)
-			argp_error(state, "one checkpoint only");
-		in->what = arg;
+		one_argument(state, &in->what, arg, "checkpoint");
 		return 0;
 	case ARGP_KEY_NO_ARGS:
 		argp_error(state, "which checkpoint? give its ID or NAME");
@@ -74,15 +72,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = {
-	{ &common_argp, 0, NULL, 0 },
-	{ 0 },
-};
-
 static const struct argp argp = {
 	options, parse_option, "ID|NAME",
 	"Print the SHA-256 of a checkpoint: of its directory entry and of all its extents, with the accessed bits of its leaf entries taken for zero. It never changes once the checkpoint is published. Exit status: 0; 1 there is no such checkpoint, or it is damaged; 2 it can't be read.",
-	children, NULL, NULL,
+	common_children, NULL, NULL,
 };
 
 /* Clear the accessed bits of those leaf tables that are in this extent. */

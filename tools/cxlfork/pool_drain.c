@@ -22,15 +22,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-static const struct argp_child children[] = {
-	{ &common_argp, 0, NULL, 0 },
-	{ 0 },
-};
-
 static const struct argp argp = {
 	NULL, parse_option, "",
 	"Copy the pages that the clones of this host have in CXL memory to local memory, so that this host needs the pool no more. Exit status: 1 if that could not be done for all.",
-	children, NULL, NULL,
+	common_children, NULL, NULL,
 };
 
 struct progress {

@@ -32,9 +32,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		in->force = true;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (in->host)
-			argp_error(state, "one host only");
-		in->host = arg;
+		one_argument(state, &in->host, arg, "host");
 		return 0;
 	case ARGP_KEY_NO_ARGS:
 		argp_error(state, "which host? give its SLOT or NAME");
@@ -44,15 +42,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = {
-	{ &common_argp, 0, NULL, 0 },
-	{ 0 },
-};
-
 static const struct argp argp = {
 	options, parse_option, "SLOT|NAME",
 	"Declare a host dead. You know that it is switched off, or cut off from the memory: what its processes used is given to others. Its checkpoints stay; this host takes care of them until it boots again.",
-	children, NULL, NULL,
+	common_children, NULL, NULL,
 };
 
 int cmd_pool_fence(int argc, char **argv)

@@ -46,15 +46,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = {
-	{ &common_argp, 0, NULL, 0 },
-	{ 0 },
-};
-
 static const struct argp argp = {
 	options, parse_option, "",
 	"Check all that the format of the pool promises; nothing is changed. Exit status: 0 clean, 1 problems, 2 it can't be checked.",
-	children, NULL, NULL,
+	common_children, NULL, NULL,
 };
 
 static enum super_state check(const struct region *region,

@@ -61,15 +61,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = {
-	{ &common_argp, 0, NULL, 0 },
-	{ 0 },
-};
-
 static const struct argp argp = {
 	options, parse_option, "",
 	"Delete checkpoints that have expired; with --need or --all then those whose last restore is longest ago, of those that no clone and no other checkpoint uses and nobody has pinned. Exit status: 1 if that was not enough.",
-	children, NULL, NULL,
+	common_children, NULL, NULL,
 };
 
 static const char *word(enum cxlfork_reclaimed what)

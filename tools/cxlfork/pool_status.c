@@ -39,15 +39,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-static const struct argp_child children[] = {
-	{ &common_argp, 0, NULL, 0 },
-	{ 0 },
-};
-
 static const struct argp argp = {
 	NULL, parse_option, "",
 	"Show the pool, the hosts that use it, what is in it, and what holds what. Exit status: 1 if this host is not attached.",
-	children, NULL, NULL,
+	common_children, NULL, NULL,
 };
 
 /* Attached as far as the pool knows, but without a sign of life. */

@@ -122,9 +122,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		in->ghost = arg;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (in->what)
-			argp_error(state, "one checkpoint only");
-		in->what = arg;
+		one_argument(state, &in->what, arg, "checkpoint");
 		return 0;
 	case ARGP_KEY_END:
 		finish(in, state);
@@ -134,15 +132,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = {
-	{ &common_argp, 0, NULL, 0 },
-	{ 0 },
-};
-
 static const struct argp argp = {
 	options, parse_option, "ID|NAME",
 	"Make a clone of a checkpoint. Without --detach or --ghost it is a child that is waited for, and the exit status is the clone's (128 + N: it died from signal N).",
-	children, NULL, NULL,
+	common_children, NULL, NULL,
 };
 
 /* Read the payload; 0 or -1 with the complaint made. */

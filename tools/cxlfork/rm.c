@@ -33,15 +33,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = {
-	{ &common_argp, 0, NULL, 0 },
-	{ 0 },
-};
-
 static const struct argp argp = {
 	NULL, parse_option, "ID|NAME...",
 	"Delete checkpoints. Their memory is free once the last clone has ended.",
-	children, NULL, NULL,
+	common_children, NULL, NULL,
 };
 
 static int remove_one(int pool, const char *what, const char **outcome)

@@ -50,27 +50,22 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = {
-	{ &common_argp, 0, NULL, 0 },
-	{ 0 },
-};
-
 static const struct argp set_argp = {
 	set_options, parse_option, "ID|NAME...",
 	"Change when checkpoints expire. Only the host that has a checkpoint in its directory can (cxlfork ls says which).",
-	children, NULL, NULL,
+	common_children, NULL, NULL,
 };
 
 static const struct argp pin_argp = {
 	NULL, parse_option, "ID|NAME...",
 	"Pin checkpoints: as long as a host has pinned one, it neither expires nor can it be deleted. A reboot does not end that.",
-	children, NULL, NULL,
+	common_children, NULL, NULL,
 };
 
 static const struct argp unpin_argp = {
 	NULL, parse_option, "ID|NAME...",
 	"End this host's pin on checkpoints. Those of other hosts stay.",
-	children, NULL, NULL,
+	common_children, NULL, NULL,
 };
 
 static int change_ttl(int pool, __u64 id, const struct input *in)

@@ -35,15 +35,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = {
-	{ &common_argp, 0, NULL, 0 },
-	{ 0 },
-};
-
 static const struct argp argp = {
 	NULL, parse_option, "PID",
 	"Show how much of a clone's memory is in CXL memory and how much is local, and its faults by kind. Exit status: 1 if the process is no clone.",
-	children, NULL, NULL,
+	common_children, NULL, NULL,
 };
 
 static void print_entry(struct json_object *object, const char *key,

@@ -58,7 +58,8 @@ static int cxlf_format_locked(struct cxlf_dev *cd,
 	int err;
 
 	if (!cd->addr || cd->closed || cd->lost) {
-		strscpy(reason, "no DAX device is bound", CXLF_REASON_MAX);
+		strscpy(reason, cd->lost ? "the pool is lost to this host; bind again" :
+			"no DAX device is bound", CXLF_REASON_MAX);
 		return -ENODEV;
 	}
 	err = cxlf_format_check(cd, args->flags & CXLFORK_FORMAT_FORCE, reason);

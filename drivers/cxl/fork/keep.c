@@ -74,7 +74,7 @@ int cxlf_pin(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen, bool pin)
  * @ttl: seconds; 0: for ever
  *
  * Context: any.
- * Return: seconds since the epoch, or 0: never.
+ * Return: seconds since the epoch, or 0: never, or after all that can be counted.
  */
 u64 cxlf_expiry(u64 ttl)
 {
