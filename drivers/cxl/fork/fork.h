@@ -327,7 +327,7 @@ void cxlf_shadow_write(struct cxlf_dev *cd, u64 off, const void *from,
 		       size_t len, bool nontemporal);
 void cxlf_shadow_flush(struct cxlf_dev *cd, u64 off, u64 len, bool forget);
 void cxlf_shadow_fence(struct cxlf_dev *cd);
-void cxlf_shadow_lose(void);
+void cxlf_shadow_lose(struct cxlf_dev *cd);
 /* skip.c: flushes that are left out, for tests */
 bool cxlf_flush_skipped(enum cxlf_flush kind, unsigned long ip);
 void cxlf_skip_init(void);
@@ -346,7 +346,7 @@ static inline void cxlf_shadow_write(struct cxlf_dev *cd, u64 off,
 static inline void cxlf_shadow_flush(struct cxlf_dev *cd, u64 off, u64 len,
 				     bool forget) { }
 static inline void cxlf_shadow_fence(struct cxlf_dev *cd) { }
-static inline void cxlf_shadow_lose(void) { }
+static inline void cxlf_shadow_lose(struct cxlf_dev *cd) { }
 
 static inline bool cxlf_flush_skipped(enum cxlf_flush kind, unsigned long ip)
 {

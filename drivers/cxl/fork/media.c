@@ -29,6 +29,7 @@ static void cxlf_cut(struct cxlf_dev *cd)
 	if (!READ_ONCE(cxlf_cut_after) || --cxlf_cut_after)
 		return;
 	WRITE_ONCE(cd->lost, true);
+	cxlf_shadow_lose(cd);
 	cxlf_reason(cd, "stopped after a store (cut_after); bind again");
 }
 #else

@@ -149,7 +149,7 @@ int cxlf_bind(struct cxlf_dev *cd, struct device *dev, phys_addr_t base,
 	up_write(&cd->live);
 
 	cxlf_reason(cd, "");
-	cxlf_shadow_lose();
+	cxlf_shadow_lose(NULL);
 	cxlf_try(cd, reason);
 out:
 	mutex_unlock(&cd->admin);
@@ -285,7 +285,7 @@ static void __exit cxlf_exit(void)
 	unregister_reboot_notifier(&cxlf_reboot_nb);
 	cxlf_cdev_exit();
 	cxlf_tcg_free(&cxlf_dev);
-	cxlf_shadow_lose();
+	cxlf_shadow_lose(NULL);
 	destroy_workqueue(cxlf_dev.pulse);
 }
 module_exit(cxlf_exit);

@@ -7,13 +7,14 @@
  * own, a cache line each.  A line is fetched when it is first touched and then
  * stays as it is, whatever other hosts store, until the code flushes it; what
  * this host stores stays here until the code writes it back, a whole line at a
- * time.  Non-temporal stores arrive with the next fence.  A power cut loses all
- * of it.
+ * time.  Non-temporal stores arrive with the next fence.  Of what has not, a
+ * power cut loses some lines and not others.
  *
  * What clones map and what the core writes into an image by-passes this.
  */
 #include <linux/bitops.h>
 #include <linux/moduleparam.h>
+#include <linux/random.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
@@ -222,19 +223,27 @@ void cxlf_shadow_fence(struct cxlf_dev *cd)
 
 /**
  * cxlf_shadow_lose - nothing is cached any more
+ * @cd: pool, or NULL: nothing of it arrives
  *
- * What wasn't written back is lost: the power was off.
+ * The power went out.  What wasn't written back has arrived, or it has not: each
+ * line for itself.
  *
- * Context: process context.
+ * Context: any but interrupts; @cd's region is mapped.
  */
-void cxlf_shadow_lose(void)
+void cxlf_shadow_lose(struct cxlf_dev *cd)
 {
 	struct cxlf_shadow_page *page;
-	unsigned long index;
+	unsigned long index, bit;
+	u64 arrives;
 
 	spin_lock(&cxlf_shadow_lock);
-	xa_for_each(&cxlf_shadow_pages, index, page)
+	xa_for_each(&cxlf_shadow_pages, index, page) {
+		arrives = cd ? page->dirty & get_random_u64() : 0;
+		for_each_set_bit(bit, (unsigned long *)&arrives, 64)
+			cxlf_line_out(cd, page, ((u64)index << PAGE_SHIFT) +
+				      bit * CXLF_LINE);
 		kfree(page);
+	}
 	xa_destroy(&cxlf_shadow_pages);
 	spin_unlock(&cxlf_shadow_lock);
 }
