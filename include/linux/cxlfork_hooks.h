@@ -91,7 +91,7 @@ struct page *__cxlfork_follow_huge(unsigned int flags);
 bool __cxlfork_zap(struct mmu_gather *tlb, pmd_t *pmd, unsigned long addr,
 		   unsigned long end);
 void __cxlfork_free_leaf(struct mmu_gather *tlb, pmd_t *pmd, unsigned long addr);
-struct page *__cxlfork_wp_source(struct vm_fault *vmf);
+struct page *__cxlfork_wp_source(struct vm_fault *vmf, struct page *copy);
 int __cxlfork_dup_mm(struct mm_struct *mm, struct mm_struct *oldmm);
 void __cxlfork_exit_mm(struct mm_struct *mm);
 
@@ -119,10 +119,11 @@ static inline int cxlfork_unshare_edges(struct mm_struct *mm,
 		__cxlfork_unshare_range(mm, start, end, true) : 0;
 }
 
-/* A page that a private mapping's write fault is to copy (NULL: not ours). */
-static inline struct page *cxlfork_wp_source(struct vm_fault *vmf)
+/* A page that a private mapping's fault is to copy to @copy (NULL: not ours). */
+static inline struct page *cxlfork_wp_source(struct vm_fault *vmf,
+					     struct page *copy)
 {
-	return cxlfork_enabled() ? __cxlfork_wp_source(vmf) : NULL;
+	return cxlfork_enabled() ? __cxlfork_wp_source(vmf, copy) : NULL;
 }
 
 /* MADV_COLLAPSE: CXL pages of the 2 MiB at @addr become local ones first. */
@@ -196,7 +197,8 @@ static inline int cxlfork_unshare_edges(struct mm_struct *mm,
 	return 0;
 }
 
-static inline struct page *cxlfork_wp_source(struct vm_fault *vmf)
+static inline struct page *cxlfork_wp_source(struct vm_fault *vmf,
+					     struct page *copy)
 {
 	return NULL;
 }

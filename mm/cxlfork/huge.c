@@ -89,6 +89,8 @@ static int cxlfork_copy_huge(struct folio *folio, struct page *src,
 		cond_resched();
 	}
 	__folio_mark_uptodate(folio);
+	/* See __cxlfork_wp_source(). */
+	folio_set_dirty(folio);
 	return 0;
 }
 

@@ -274,15 +274,23 @@ vm_fault_t __cxlfork_fault(struct vm_fault *vmf)
 /**
  * __cxlfork_wp_source - what a write to a private page has to copy
  * @vmf:	the fault; its orig_pte is mapped read-only
+ * @copy:	where to, not mapped yet
+ *
+ * Nobody has written the copy that an unsharing fault makes, so that its entry
+ * is clean.  Its contents are nowhere else all the same, and have to outlive that
+ * another process that maps it too gives it up (MADV_FREE): that takes a page
+ * for free that is dirty nowhere, see ksm_might_need_to_copy().
  *
  * Context: page fault.
  * Return: the CXL page, or NULL if it is none.
  */
-struct page *__cxlfork_wp_source(struct vm_fault *vmf)
+struct page *__cxlfork_wp_source(struct vm_fault *vmf, struct page *copy)
 {
 	struct page *page = cxlfork_pte_page(vmf->orig_pte);
 	struct cxlfork_mm *cm = vmf->vma->vm_mm->cxlfork;
 
+	if (page)
+		folio_set_dirty(page_folio(copy));
 	if (page && cm)
 		atomic_long_inc(vmf->flags & (FAULT_FLAG_UNSHARE | FAULT_FLAG_REMOTE) ?
 				&cm->gup : &cm->cow);

@@ -89,6 +89,8 @@ static int cxlfork_copy_batch(struct cxlfork_batch *b, struct vm_area_struct *vm
 			continue;
 		}
 		__folio_mark_uptodate(folio);
+		/* See __cxlfork_wp_source(). */
+		folio_set_dirty(folio);
 		b->copy[i] = folio;
 	}
 	return 0;

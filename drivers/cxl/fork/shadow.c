@@ -225,8 +225,8 @@ void cxlf_shadow_fence(struct cxlf_dev *cd)
  * cxlf_shadow_lose - nothing is cached any more
  * @cd: pool, or NULL: nothing of it arrives
  *
- * The power went out.  What wasn't written back has arrived, or it has not: each
- * line for itself.
+ * The power went out.  What wasn't written back has arrived, or it has not: all
+ * of a page, nothing, or some lines.
  *
  * Context: any but interrupts; @cd's region is mapped.
  */
@@ -235,10 +235,13 @@ void cxlf_shadow_lose(struct cxlf_dev *cd)
 	struct cxlf_shadow_page *page;
 	unsigned long index, bit;
 	u64 arrives;
+	u32 dice;
 
 	spin_lock(&cxlf_shadow_lock);
 	xa_for_each(&cxlf_shadow_pages, index, page) {
-		arrives = cd ? page->dirty & get_random_u64() : 0;
+		dice = get_random_u32_below(3);
+		arrives = dice == 2 ? get_random_u64() : dice ? U64_MAX : 0;
+		arrives &= cd ? page->dirty : 0;
 		for_each_set_bit(bit, (unsigned long *)&arrives, 64)
 			cxlf_line_out(cd, page, ((u64)index << PAGE_SHIFT) +
 				      bit * CXLF_LINE);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "cxlfork_fixture.h"
@@ -167,6 +168,43 @@ PATH(memcg_exit, "memory cgroup: counters at zero once a child has ended")
 		see(p, "anon %ld", cgroup_settled(dir, "anon"));
 		see(p, "pagetables %ld", cgroup_settled(dir, "pagetables"));
 	}
+	see_all(p);
+}
+
+/*
+ * What the kernel has read for a pipe is a local copy, which nobody has written: it
+ * is as much worth as one that somebody has.
+ */
+PATH(free_shared, "MADV_FREE of pages that a pipe has read and a child maps as well, and reclaim")
+{
+	enum { NR = 64 };
+	static unsigned char was[NR * PAGE], got[PAGE];
+	int i, fds[2], go[2];
+	char dir[64], c;
+	pid_t pid;
+
+	cgroup_make(p, dir, sizeof(dir));
+	set(dir, "cgroup.procs", "0");
+	memcpy(was, p->anon, sizeof(was));
+	CHECK(!pipe2(fds, O_CLOEXEC) && !pipe2(go, O_CLOEXEC));
+	for (i = 0; i < NR; i++) {
+		struct iovec page = { p->anon + i * PAGE, PAGE };
+
+		CHECK(vmsplice(fds[1], &page, 1, 0) == (ssize_t)PAGE);
+		CHECK(read(fds[0], got, PAGE) == (ssize_t)PAGE);
+	}
+	pid = fork();
+	if (!pid) {
+		CHECK(read(go[0], &c, 1) == 1);
+		_exit(memcmp(was, p->anon, sizeof(was)) ? 1 : 0);
+	}
+	see_ret(p, "free", madvise(p->anon, sizeof(was), MADV_FREE));
+	/* What it can't take is no error here. */
+	for (i = 0; i < 3; i++)
+		put(CGROUP "/memory.reclaim", "16M");
+	put_byte(go[1], 1);
+	see_child(p, "the child has them all", pid);
+	fill(p->anon, sizeof(was), 5);
 	see_all(p);
 }
 
