@@ -9,7 +9,8 @@
  * as the code it held before.  So this host stores to it itself: each word, by
  * a locked operation that changes nothing.
  *
- * Which extents this host has executed from is forgotten with the module.
+ * Which extents this host has executed from is forgotten with the module.  So a
+ * host that has been in the pool before may have executed from any.
  */
 #include <linux/processor.h>
 #include <linux/slab.h>
@@ -117,7 +118,7 @@ static void cxlf_tcg_fn(struct cxlf_dev *cd, u32 extent, u64 word, void *arg)
 
 	if (word != walk->id || walk->err || cd->ran[extent] == word)
 		return;
-	if (cd->ran[extent])
+	if (cd->ran[extent] || cd->epoch > 1)
 		walk->err = cxlf_tcg_extent(cd, extent);
 	if (!walk->err)
 		cd->ran[extent] = word;

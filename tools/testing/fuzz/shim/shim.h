@@ -33,6 +33,7 @@ static inline void shim_step(void)
 		shim_other_host();
 }
 
+#define _RET_IP_		((unsigned long)__builtin_return_address(0))
 #define READ_ONCE(x)		(shim_step(), *(volatile typeof(x) *)&(x))
 /* And whoever watches what this host writes hears of it. */
 extern void (*shim_wrote)(const volatile void *at, size_t len);
