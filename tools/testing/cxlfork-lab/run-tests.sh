@@ -23,8 +23,9 @@ selftests=$REPO/tools/testing/selftests/cxlfork
 # KERNEL LAB TEST, in order. A paragraph is one lab, whose hosts boot once; what
 # takes longest comes first. The hosts are equal; or node1 has another kernel (mixed)
 # or more memory (unequal), and boots again for that; or none has a pool (bare). Or
-# there are four of them, two with more memory (four); or what one stores in the pool
-# others see only by what the driver does for it (incoherent; incoherent4: four of them).
+# there are four of them, two with more memory (four); or one does all the work (mm); or
+# what one stores in the pool others see only by what the driver does for it (incoherent;
+# incoherent4: four of them).
 plan="
 host    -       complaints
 host    -       unit
@@ -42,7 +43,13 @@ debug   equal   publisher-dies
 debug   equal   stress
 debug   mixed   mixed
 
+default mm      paths
+default mm      stock-mm
+
 default incoherent cuts
+
+default four    kills
+default four    pause
 
 default equal   share-equal
 default equal   delete
@@ -54,14 +61,10 @@ default equal   reclaim
 default equal   restore-speed
 default equal   region-gone
 default equal   poison
-default equal   paths
-default equal   stock-mm
+
 default unequal share-unequal
 default unequal publisher-dies
 default unequal parents
-
-default four    kills
-default four    pause
 
 default incoherent share-equal
 default incoherent delete
@@ -325,10 +328,10 @@ selftest_programs() {
 		echo "# --- $t" >>"$tap"
 		args=$("${3:-true}" "$t")
 		t0=$SECONDS
-		on node0 sh -c "cd /tmp/kselftest && CXLFORK_DIRECT_DIR=/tmp/ext4 exec ./$t $args" </dev/null >"$work/$label.one" 2>&1
+		on node0 sh -c "cd /tmp/kselftest && CXLFORK_DIRECT_DIR=/tmp/ext4 exec ./$t $args" </dev/null >"$work/$nth-$label.one" 2>&1
 		point $? "$t: exit status"
-		sed "s/^\( *ok \| *not ok \)\(.*\)/\1$t: \2/" "$work/$label.one" >>"$tap"
-		grep -q '^# Totals:' "$work/$label.one"
+		sed "s/^\( *ok \| *not ok \)\(.*\)/\1$t: \2/" "$work/$nth-$label.one" >>"$tap"
+		grep -q '^# Totals:' "$work/$nth-$label.one"
 		point $? "$t: came to its end"
 		echo "# $t: $((SECONDS - t0)) s" >>"$tap"
 	done < <(grep "$1" "$work/guest/kselftest/kselftest-list.txt" | grep -v "${2:-^\$}")
@@ -342,8 +345,8 @@ mount_all() {
 	# shellcheck disable=SC2016 # for the guest's shell
 	on node0 sh -c 'mountpoint -q /tmp/ext4 || { [ -e /share/ext4 ] && mkdir -p /tmp/ext4 &&
 		cp /share/ext4 /tmp/ext4.img && mount -o loop /tmp/ext4.img /tmp/ext4; }' \
-		>"$work/$label.mount" 2>&1
-	point $? 'an ext4 file system for O_DIRECT' "$(cat "$work/$label.mount")"
+		>"$work/$nth-$label.mount" 2>&1
+	point $? 'an ext4 file system for O_DIRECT' "$(cat "$work/$nth-$label.mount")"
 }
 
 kselftest() {
@@ -371,7 +374,7 @@ paths() {
 
 # The table in the documentation has to say what came out.
 paths-table() {
-	"$here/paths-table" "$out"/{debug,default}-equal-paths.tap >"$out/paths.rst" 2>"$work/table" &&
+	"$here/paths-table" "$out"/{debug-equal,default-mm}-paths.tap >"$out/paths.rst" 2>"$work/table" &&
 		cmp -s "$out/paths.rst" "$REPO/Documentation/cxlfork/paths.rst"
 	point $? 'Documentation/cxlfork/paths.rst is what paths-table makes of this run' \
 		"$(cat "$work/table"; diff "$out/paths.rst" "$REPO/Documentation/cxlfork/paths.rst" | head -n 20)"
@@ -389,13 +392,13 @@ scenario() {
 consoles() {
 	local node
 	for node in "${nodes[@]}"; do
-		"$lab" console "$node" >"$work/$label.$node" 2>/dev/null || continue
-		cp "$work/$label.$node" "$out/$label.$node.console"
-		tail -n +$((${seen[$node]:-0} + 1)) "$work/$label.$node" >"$work/$label.new"
-		seen[$node]=$(wc -l <"$work/$label.$node")
-		! grep -q -E "$complaints" "$work/$label.new"
+		"$lab" console "$node" >"$work/$nth-$label.$node" 2>/dev/null || continue
+		cp "$work/$nth-$label.$node" "$out/$label-$nth.$node.console"
+		tail -n +$((${seen[$node]:-0} + 1)) "$work/$nth-$label.$node" >"$work/$nth-$label.new"
+		seen[$node]=$(wc -l <"$work/$nth-$label.$node")
+		! grep -q -E "$complaints" "$work/$nth-$label.new"
 		point $? "$1: $node's kernel has not complained" \
-			"$(grep -E -m 3 -A 25 "$complaints" "$work/$label.new" | head -n 60)"
+			"$(grep -E -m 3 -A 25 "$complaints" "$work/$nth-$label.new" | head -n 60)"
 	done
 }
 
@@ -427,12 +430,12 @@ kmemleak() {
 		# shellcheck disable=SC2016 # for the guest's shell
 		on "$node" sh -c 'f=/sys/kernel/debug/kmemleak; mountpoint -q /sys/kernel/debug ||
 			mount -t debugfs none /sys/kernel/debug; [ -e $f ] || exit 3
-			sleep 5; echo scan >$f; cat $f' >"$work/$label.leaks.$node" 2>&1 &
+			sleep 5; echo scan >$f; cat $f' >"$work/$nth-$label.leaks.$node" 2>&1 &
 		scan[$node]=$!
 	done
 	for node in "${nodes[@]}"; do
-		wait "${scan[$node]}" && [ ! -s "$work/$label.leaks.$node" ]
-		point $? "kmemleak: nothing on $node" "$(head -n 60 "$work/$label.leaks.$node")"
+		wait "${scan[$node]}" && [ ! -s "$work/$nth-$label.leaks.$node" ]
+		point $? "kmemleak: nothing on $node" "$(head -n 60 "$work/$nth-$label.leaks.$node")"
 	done
 	consoles kmemleak
 }
@@ -442,7 +445,7 @@ boot() {
 	local mem=1G cpus=2 append=numa=fake=2 # two NUMA nodes in each, for what moves pages
 	[ "$1" != unequal ] || mem=1G,1536M
 	# some of the kernel's mm tests want gigabytes
-	[ "$label" != default-equal ] || [ -z "${STOCK_ALL:-}" ] || mem=3G
+	[ "$1" != mm ] || [ -z "${STOCK_ALL:-}" ] || mem=3G
 	[ "$1" != bare ] || append=
 	[[ $1 != four && $1 != incoherent4 ]] || mem=768M,1G,768M,1280M append=
 	# what is worth a long run is worth that these be slow
@@ -484,7 +487,7 @@ test_in_lab() {
 
 # run_lab N: the Nth paragraph of the plan
 run_lab() {
-	local kernel which label t up='' mb=16 every=1 free backing nodes=(node0 node1)
+	local nth=$1 kernel which label t up='' mb=16 every=1 free backing nodes=(node0 node1)
 	declare -A seen=()
 	trap - EXIT INT TERM HUP
 	kernel=$(in_plan "$1" 2 | head -n 1)
@@ -495,15 +498,15 @@ run_lab() {
 	[ "$kernel" = default ] || mb=8 every=11
 	for which in $(in_plan "$1" 3 | uniq); do
 		label=$kernel-$which
-		started "$label"
+		started "$label-$1-hosts"
 		[[ $which != four && $which != incoherent4 ]] || nodes+=(node2 node3)
 		[[ $which != incoherent* ]] || export POOL=incoherent
 		if [ -z "$up" ]; then
 			boot "$which"
 		else
 			boot_again "$which" && "$here/setup-pool" --keep node1
-		fi >"$work/$label.up" 2>&1
-		point $? "$label: its hosts" "$(cat "$work/$label.up")"
+		fi >"$work/$nth-$label.up" 2>&1
+		point $? "$label: its hosts" "$(cat "$work/$nth-$label.up")"
 		consoles "$label: boot"
 		told
 		! grep -q '^not ok' "$tap" || break
@@ -567,7 +570,7 @@ while [ ${#jobs[@]} -gt 0 ]; do
 	one_is_over "${!jobs[@]}"
 done
 
-if [ -e "$out/debug-equal-paths.tap" ] && [ -e "$out/default-equal-paths.tap" ]; then
+if [ -e "$out/debug-equal-paths.tap" ] && [ -e "$out/default-mm-paths.tap" ]; then
 	started paths-table
 	paths-table
 	told
