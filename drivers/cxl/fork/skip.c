@@ -82,7 +82,7 @@ static void cxlf_call_new(struct cxlf_call *call, enum cxlf_flush kind,
 	snprintf(call->name, sizeof(call->name), "%s %pS", kinds[kind],
 		 (void *)ip);
 	call->skip = !strcmp(call->name, cxlf_skip_name);
-	/* Pairs with the one in cxlf_flush_skipped(). */
+	/* The name is there for whoever loads this to acquire. */
 	smp_store_release(&call->ip, ip);
 }
 
@@ -104,6 +104,7 @@ bool cxlf_flush_skipped(enum cxlf_flush kind, unsigned long ip)
 		return true;
 	for (n = 0; n < ARRAY_SIZE(cxlf_calls); n++, i++) {
 		call = &cxlf_calls[i % ARRAY_SIZE(cxlf_calls)];
+		/* Pairs with the release in cxlf_call_new(). */
 		is = smp_load_acquire(&call->ip);
 		if (!is) {
 			spin_lock(&cxlf_calls_lock);
@@ -123,6 +124,7 @@ static int cxlf_flushes_show(struct seq_file *m, void *v)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(cxlf_calls); i++)
+		/* Likewise. */
 		if (smp_load_acquire(&cxlf_calls[i].ip))
 			seq_printf(m, "%s\n", cxlf_calls[i].name);
 	return 0;
