@@ -172,6 +172,13 @@ static void check_other_slot(u32 slot, u64 off, u64 was, u64 is, bool raced)
 
 	if (off == cxlf_claim_off(host.cd, slot) && !was && is == my_claim())
 		return;
+	/* What it keeps for its checkpoints is counted anew; pins stay, or go. */
+	if (at >= offsetof(struct cxlfork_slot, keeps) &&
+	    at < offsetof(struct cxlfork_slot, keeps) + sizeof(((struct cxlfork_slot *)0)->keeps) &&
+	    (cared_for(slot) || raced) &&
+	    (!CXLFORK_KEEP_PIN(is) ||
+	     (CXLFORK_KEEP_PIN(was) && CXLFORK_KEEP_GEN(was) == CXLFORK_KEEP_GEN(is))))
+		return;
 	if (at < offsetof(struct cxlfork_slot, ckpts) ||
 	    at >= offsetof(struct cxlfork_slot, refs) || (!cared_for(slot) && !raced))
 		shim_bug("slot %u, offset %#llx: %#llx -> %#llx", slot, at, was, is);
