@@ -539,7 +539,7 @@ run_lab() {
 on_host() {
 	local t
 	trap - EXIT INT TERM HUP
-	if [ -n "$(in_plan '[^0]' 4)" ]; then
+	if [ -n "$(in_plan '[1-9].*' 4)" ]; then
 		started programs
 		programs >"$work/programs.log" 2>&1
 		point $? 'the programs of the guests are built' "$(tail -n 20 "$work/programs.log")"
