@@ -52,7 +52,8 @@ stress: export KILLS := $(or $(KILLS),500)
 stress: export FUZZ_SECONDS := $(or $(FUZZ_SECONDS),300)
 stress: lab-ready
 	@$(Q)/kernel debug
-	@LONG=1 PATHS_ALL=1 STOCK_ALL=1 CUTS_ALL=1 CALLS_ALL=1 $(LAB)/run-tests.sh 'debug-*-paths' 'debug-*-stress' \
+	@LONG=1 PATHS_ALL=1 STOCK_ALL=1 CUTS_ALL=1 CALLS_ALL=1 $(LAB)/run-tests.sh '*-kselftest' 'debug-*-paths' 'debug-*-stress' \
+		'debug-*-region-gone' 'debug-*-poison' 'debug-unequal-*' 'default-equal-publisher-dies' \
 		'default-*-stock-mm' 'host-*-fuzz' 'default-incoherent-*' '*-four-*' 'default-incoherent4-*' 'default-*-fuzz'
 
 fuzz: export FUZZ_RUNS := $(or $(FUZZ_RUNS),1000000)
