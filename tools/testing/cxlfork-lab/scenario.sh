@@ -114,6 +114,22 @@ pool_bind() {
 	on "$1" sh -c 'dax=$(cxlfork-region) && echo "${dax%% *}" >/sys/bus/dax/drivers/cxl_fork/bind'
 }
 
+pool_rebind() { # NODE: both at once
+	# shellcheck disable=SC2016 # for the guest's shell
+	on "$1" sh -c 'dax=$(cxlfork-region); dax=${dax%% *}; drv=/sys/bus/dax/drivers/cxl_fork
+		echo $dax >$drv/unbind; echo $dax >$drv/bind'
+}
+
+# stores_left N NODE COMMAND...: the power of NODE goes out at its Nth store for the
+# pool; prints how many of them the command did not make (0: it went out).
+stores_left() {
+	local n=$1 node=$2 knob=/sys/module/cxl_fork/parameters/cut_after
+	shift 2
+	# shellcheck disable=SC2016 # for the guest's shell
+	on "$node" sh -c 'echo "$1" >'$knob'; shift; "$@" >/run/cut 2>&1 </dev/null
+		cat '$knob'; echo 0 >'$knob sh "$n" "$@"
+}
+
 # pool_attached NODE: it is, or within some seconds.
 pool_attached() {
 	# shellcheck disable=SC2016 # for the guest's shell
@@ -148,8 +164,13 @@ fsck() {
 	"$CXLFORK" pool fsck --file "$BACKING"
 }
 
+# listed NODE ID|NAME EXPRESSION: of its entry in the directory, which is c.
+listed() {
+	on "$1" cxlfork ls --json | json "([$3 for c in d if '$2' in (c['id'], c['name'])] + ['gone'])[0]"
+}
+
 state_of() { # NODE ID
-	on "$1" cxlfork ls --json | json "([c['state'] for c in d if c['id'] == '$2'] + ['gone'])[0]"
+	listed "$1" "$2" "c['state']"
 }
 
 # --- actors: actor.c in a node, or a clone of one
