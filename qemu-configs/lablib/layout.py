@@ -2,12 +2,9 @@
 """Where things are: the checkout's build folder, and one lab's folder."""
 
 import fcntl
-import hashlib
 import json
 import os
 import re
-import shutil
-import uuid
 from contextlib import contextmanager
 
 from . import LabError
@@ -19,7 +16,6 @@ IMAGE = os.path.join(BUILD, "image.squashfs")
 INITRD = os.path.join(BUILD, "initrd.cpio")
 SWITCH = os.path.join(BUILD, "labswitch")
 TOOLS = os.path.join(BUILD, "tools", "opt", "cxlfork")
-UUIDS = uuid.UUID("6b6f7266-6c78-4c41-8000-63786c666f72")
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
@@ -96,22 +92,6 @@ class Lab:
         known = ", ".join(n["name"] for n in self.conf["nodes"])
         raise LabError(f"no node '{name}' in this lab (there are {known})")
 
-    def node_uuid(self, name):
-        """The same each time for this node of this lab, and nobody else's."""
-        return str(uuid.uuid5(UUIDS, os.path.join(self.dir, name)))
-
-    def memory_dir(self, size):
-        """A place for the CXL memory: RAM where it fits, else the lab's folder."""
-        name = "cxlfork-lab." + hashlib.sha256(self.dir.encode()).hexdigest()[:12]
-        shm = "/dev/shm"
-        try:
-            if shutil.disk_usage(shm).free >= size:
-                path = os.path.join(shm, name)
-                os.makedirs(path, mode=0o700, exist_ok=True)
-                if os.stat(path).st_uid == os.getuid():
-                    return path
-        except OSError:
-            pass
-        if shutil.disk_usage(self.dir).free < size:
-            raise LabError(f"no room for {show_size(size)} of CXL memory in {shm} or {self.dir}")
-        return self.dir
+    def pidfile(self, name):
+        """Where a node's process is written down."""
+        return os.path.join(self.dir, name, "pid")

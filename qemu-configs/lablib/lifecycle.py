@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """Starts, ends and watches the nodes of a lab."""
 
+import hashlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import uuid
 
 from . import LabError
 from . import layout
@@ -14,17 +16,13 @@ from . import process
 from . import qemu
 
 MAX_NODES = 16
+UUIDS = uuid.UUID("6b6f7266-6c78-4c41-8000-63786c666f72")
 READY = b"lab: ready"
 
 
 def say(text):
     """Progress, for people."""
     print(text, file=sys.stderr, flush=True)
-
-
-def pidfile(lab, name):
-    """Where a node's process is written down."""
-    return os.path.join(lab.node_dir(name), "pid")
 
 
 def console(lab, name):
@@ -35,8 +33,8 @@ def console(lab, name):
 def state(lab, node, deep=True):
     """running, paused, off (killed by us) or dead (ended by itself)."""
     name = node["name"]
-    if not process.running(pidfile(lab, name)):
-        return "dead" if os.path.exists(pidfile(lab, name)) else "off"
+    if not process.running(lab.pidfile(name)):
+        return "dead" if os.path.exists(lab.pidfile(name)) else "off"
     if deep:
         try:
             status = qemu.monitor(lab.node_dir(name), "query-status")
@@ -78,6 +76,28 @@ def node_size(text):
     return size
 
 
+def node_uuid(lab, name):
+    """The same each time for this node of this lab, and nobody else's."""
+    return str(uuid.uuid5(UUIDS, os.path.join(lab.dir, name)))
+
+
+def memory_dir(lab, size):
+    """A place for the CXL memory: RAM where it fits, else the lab's folder."""
+    name = "cxlfork-lab." + hashlib.sha256(lab.dir.encode()).hexdigest()[:12]
+    shm = "/dev/shm"
+    try:
+        if shutil.disk_usage(shm).free >= size:
+            path = os.path.join(shm, name)
+            os.makedirs(path, mode=0o700, exist_ok=True)
+            if os.stat(path).st_uid == os.getuid():
+                return path
+    except OSError:
+        pass
+    if shutil.disk_usage(lab.dir).free < size:
+        raise LabError(f"no room for {layout.show_size(size)} of CXL memory in {shm} or {lab.dir}")
+    return lab.dir
+
+
 def up(lab, args):
     """lab up."""
     sizes = [node_size(part) for part in args.mem.split(",")]
@@ -95,7 +115,7 @@ def up(lab, args):
     kernel = layout.kernel_dir(args.kernel)
     if os.path.exists(lab.file):
         lab.load()
-        if any(process.running(pidfile(lab, n["name"])) for n in lab.conf["nodes"]):
+        if any(process.running(lab.pidfile(n["name"])) for n in lab.conf["nodes"]):
             raise LabError(f"a lab is up in {lab.dir} already (lab down, or another LAB_DIR)")
         down(lab)
     sizes = sizes * args.nodes if len(sizes) == 1 else sizes
@@ -104,7 +124,7 @@ def up(lab, args):
     share = os.path.abspath(args.share or os.path.join(lab.dir, "share"))
     os.makedirs(share, exist_ok=True)
     os.makedirs(layout.TOOLS, exist_ok=True)
-    memory = os.path.join(lab.memory_dir(cxl), "cxl.mem")
+    memory = os.path.join(memory_dir(lab, cxl), "cxl.mem")
     lab.conf = {
         "kernel": kernel, "config": args.kernel, "qemu": layout.QEMU,
         "image": os.path.realpath(layout.IMAGE), "initrd": os.path.realpath(layout.INITRD),
@@ -112,7 +132,7 @@ def up(lab, args):
         "icount": args.icount,
         "cxl": {"path": memory, "size": cxl},
         "nodes": [{"name": f"node{i}", "index": i, "mem": size, "ip": f"10.77.0.{i + 1}",
-                   "uuid": lab.node_uuid(f"node{i}")} for i, size in enumerate(sizes)],
+                   "uuid": node_uuid(lab, f"node{i}")} for i, size in enumerate(sizes)],
     }
     for node in lab.conf["nodes"]:
         shutil.rmtree(lab.node_dir(node["name"]), ignore_errors=True)
@@ -179,7 +199,7 @@ def start(lab, nodes, timeout):
         log = console(lab, name)
         seen = os.path.getsize(log) if os.path.exists(log) else 0
         child = process.spawn(qemu.command(lab, node), folder,
-                              os.path.join(folder, "qemu.log"), pidfile(lab, name))
+                              os.path.join(folder, "qemu.log"), lab.pidfile(name))
         waiting[name] = (child, log, seen)
     names = ", ".join(waiting)
     configs = {node.get("config", lab.conf["config"]) for node in nodes}
@@ -212,15 +232,15 @@ def start(lab, nodes, timeout):
 def kill(lab, name):
     """The power plug."""
     lab.node(name)
-    if not process.end(pidfile(lab, name), signal.SIGKILL):
+    if not process.end(lab.pidfile(name), signal.SIGKILL):
         raise LabError(f"{name} is not running")
-    os.unlink(pidfile(lab, name))
+    os.unlink(lab.pidfile(name))
 
 
 def restart(lab, args):
     """lab start: power on again, with the same CXL memory."""
     node = lab.node(args.node)
-    if process.running(pidfile(lab, args.node)):
+    if process.running(lab.pidfile(args.node)):
         raise LabError(f"{args.node} is running already")
     if args.kernel:
         node["kernel"] = layout.kernel_dir(args.kernel)
@@ -231,14 +251,14 @@ def restart(lab, args):
     try:
         start(lab, [node], args.timeout)
     except BaseException:
-        process.end(pidfile(lab, args.node))
+        process.end(lab.pidfile(args.node))
         raise
 
 
 def down(lab):
     """Ends everything of this lab; the consoles and the share stay."""
     for node in lab.conf["nodes"]:
-        process.end(pidfile(lab, node["name"]), signal.SIGKILL)
+        process.end(lab.pidfile(node["name"]), signal.SIGKILL)
         for name in ("pid", "agent.sock", "qmp.sock"):
             remove(os.path.join(lab.node_dir(node["name"]), name))
     process.end(os.path.join(lab.dir, "switch.pid"), signal.SIGTERM)
@@ -266,7 +286,7 @@ def status(lab):
     """What 'lab status' shows."""
     conf = lab.conf
     nodes = [{"name": n["name"], "state": state(lab, n),
-              "pid": process.running(pidfile(lab, n["name"])),
+              "pid": process.running(lab.pidfile(n["name"])),
               "mem": n["mem"], "ip": n["ip"], "uuid": n["uuid"],
               "console": console(lab, n["name"])} for n in conf["nodes"]]
     return {"dir": lab.dir, "config": conf["config"], "kernel": conf["kernel"],

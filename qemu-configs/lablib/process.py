@@ -5,7 +5,6 @@ import errno
 import os
 import select
 import signal
-import subprocess
 
 
 def start_time(pid):
@@ -28,6 +27,8 @@ def boot_id():
 
 def spawn(argv, cwd, log, pidfile):
     """Starts a process that outlives us and writes down who it is."""
+    import subprocess   # what 'exec' does not need
+
     with open(log, "ab") as out:
         child = subprocess.Popen(argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out,
                                  stderr=out, start_new_session=True)

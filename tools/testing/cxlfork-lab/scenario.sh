@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # What scenarios have in common: TAP, commands in nodes, actors. Sourced by
 # scenarios/NAME, which run-tests.sh starts with LAB_DIR set and the lab up.
-# SCENARIO_MB: megabytes of a usual actor.
+# SCENARIO_MB: megabytes of a usual actor. SCENARIO_PATIENCE: seconds to wait for an answer.
 
 set -uo pipefail
 HERE=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
@@ -12,9 +12,9 @@ CXLFORK=$REPO/build/tools/opt/cxlfork/bin/cxlfork
 # shellcheck disable=SC2034 # theirs
 MB=${SCENARIO_MB:-16}
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/cxlfork-scenario.XXXXXX")
-BACKING=$("$LAB" status --json | python3 -I -c 'import json, sys; print(json.load(sys.stdin)["cxl"]["path"])')
+BACKING=$("$LAB" status --json | python3 -IS -c 'import json, sys; print(json.load(sys.stdin)["cxl"]["path"])')
 
-declare -A actor_in=() actor_pid=() actor_said=()
+declare -A actor_in=() actor_out=() actor_pid=()
 tests=0
 
 end_scenario() {
@@ -90,7 +90,7 @@ on() { # NODE COMMAND...
 
 # json EXPRESSION: of the document on standard input, which is d.
 json() {
-	python3 -I -c 'import json, sys
+	python3 -IS -c 'import json, sys
 d = json.load(sys.stdin)
 print(eval(sys.argv[1]))' "$1"
 }
@@ -139,7 +139,7 @@ pool_attached() {
 
 # What is in the region is not a pool any more.
 no_pool() {
-	python3 -I -c 'import sys
+	python3 -IS -c 'import sys
 with open(sys.argv[1], "r+b") as f:
     f.write(bytes(4096))' "$BACKING"
 }
@@ -180,12 +180,11 @@ act() {
 	local name=$1 node=$2 fd
 	shift 2
 	[ $# -gt 0 ] || set -- /share/actor
-	rm -f "$TMP/$name.in"
-	mkfifo "$TMP/$name.in"
-	: >"$TMP/$name.out"
+	rm -f "$TMP/$name".{in,out}
+	mkfifo "$TMP/$name".{in,out}
 	(
 		# the ends of other actors' pipes are not this one's to hold open
-		for fd in "${actor_in[@]}"; do
+		for fd in "${actor_in[@]}" "${actor_out[@]}"; do
 			exec {fd}>&-
 		done
 		exec "$LAB" exec "$node" -- "$@" <"$TMP/$name.in" >"$TMP/$name.out" 2>&1
@@ -193,7 +192,8 @@ act() {
 	actor_pid[$name]=$!
 	exec {fd}>"$TMP/$name.in"
 	actor_in[$name]=$fd
-	actor_said[$name]=0
+	exec {fd}<"$TMP/$name.out"
+	actor_out[$name]=$fd
 }
 
 # ask NAME LINE...: what it answers is in $answer (not in a subshell); empty: nothing
@@ -201,36 +201,46 @@ act() {
 ask() {
 	local name=$1
 	shift
-	[ $# = 0 ] || printf '%s\n' "$*" >&"${actor_in[$name]}" || return
-	heard "$name"
+	tell "$name" "$*" && heard "$name"
+}
+
+# tell NAME LINE...: and what it answers is heard later. It may have ended.
+tell() {
+	local fd=${actor_in[$1]} status
+	shift
+	trap '' PIPE
+	printf '%s\n' "$*" >&"$fd"
+	status=$?
+	trap - PIPE
+	return $status
 }
 
 # heard NAME: its next line.
 heard() {
-	local name=$1 i n=$((actor_said[$1] + 1))
-	for ((i = 0; i < ${SCENARIO_PATIENCE:-3000}; i++)); do
-		if [ "$(wc -l <"$TMP/$name.out")" -ge "$n" ]; then
-			break
-		fi
-		kill -0 "${actor_pid[$name]}" 2>/dev/null || {
-			[ "$(wc -l <"$TMP/$name.out")" -lt "$n" ] || break
-			comment "$name has ended: $(tail -n 2 "$TMP/$name.out")" >&2
-			answer=
-			return 1
-		}
-		sleep 0.02
-	done
-	actor_said[$name]=$n
-	answer=$(sed -n "${n}p" "$TMP/$name.out")
+	local said=
+	answer=
+	IFS= read -r -t "${SCENARIO_PATIENCE:-120}" -u "${actor_out[$1]}" said
+	case $? in
+	0) answer=$said ;;
+	1)
+		comment "$1 has ended: $said" >&2
+		return 1
+		;;
+	esac
 }
 
 # finish NAME: its input ends; its exit status.
 finish() {
-	local name=$1 fd=${actor_in[$1]:-}
+	local name=$1 fd=${actor_in[$1]:-} status
 	[ -n "$fd" ] || return 0
 	exec {fd}>&-
 	unset "actor_in[$name]"
 	wait "${actor_pid[$name]}"
+	status=$?
+	fd=${actor_out[$name]}
+	exec {fd}<&-
+	unset "actor_out[$name]"
+	return $status
 }
 
 # parent NAME NODE MB SEED: an actor with memory; its pid in $answer.
