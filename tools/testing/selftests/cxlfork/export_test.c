@@ -3,6 +3,7 @@
  * Checkpoints that leave the pool as a stream of bytes and come back: page for
  * page the same, whatever the pieces they are read and written in.
  */
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -69,7 +70,7 @@ static int check_memory(const struct memory *m)
 	CHECK(is_filled(m->none, 9 * PAGE, 2));
 	((void (*)(void))m->code)();
 	((void (*)(void))(m->code + 2 * PAGE))();
-	CHECK(!memcmp(m->file, "\x7f" "ELF", 4));
+	CHECK(!memcmp(m->file, ELFMAG, SELFMAG));
 	CHECK(is_zero(m->file + PAGE, PAGE));
 	/* And it is private memory, as it was. */
 	fill(m->mixed, 2 * LEAF, 4);
