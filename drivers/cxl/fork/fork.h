@@ -325,11 +325,12 @@ bool cxlf_shadow_on(void);
 void cxlf_shadow_read(struct cxlf_dev *cd, u64 off, void *to, size_t len);
 void cxlf_shadow_write(struct cxlf_dev *cd, u64 off, const void *from,
 		       size_t len, bool nontemporal);
-void cxlf_shadow_flush(struct cxlf_dev *cd, u64 off, u64 len, bool forget);
-void cxlf_shadow_fence(struct cxlf_dev *cd);
+bool cxlf_shadow_flush(struct cxlf_dev *cd, u64 off, u64 len, bool forget);
+bool cxlf_shadow_fence(struct cxlf_dev *cd);
 void cxlf_shadow_lose(struct cxlf_dev *cd);
 /* skip.c: flushes that are left out, for tests */
 bool cxlf_flush_skipped(enum cxlf_flush kind, unsigned long ip);
+void cxlf_flush_found(enum cxlf_flush kind, unsigned long ip);
 void cxlf_skip_init(void);
 void cxlf_skip_exit(void);
 #else
@@ -343,9 +344,17 @@ static inline void cxlf_shadow_read(struct cxlf_dev *cd, u64 off, void *to,
 static inline void cxlf_shadow_write(struct cxlf_dev *cd, u64 off,
 				     const void *from, size_t len,
 				     bool nontemporal) { }
-static inline void cxlf_shadow_flush(struct cxlf_dev *cd, u64 off, u64 len,
-				     bool forget) { }
-static inline void cxlf_shadow_fence(struct cxlf_dev *cd) { }
+static inline bool cxlf_shadow_flush(struct cxlf_dev *cd, u64 off, u64 len,
+				     bool forget)
+{
+	return false;
+}
+
+static inline bool cxlf_shadow_fence(struct cxlf_dev *cd)
+{
+	return false;
+}
+
 static inline void cxlf_shadow_lose(struct cxlf_dev *cd) { }
 
 static inline bool cxlf_flush_skipped(enum cxlf_flush kind, unsigned long ip)
@@ -353,6 +362,7 @@ static inline bool cxlf_flush_skipped(enum cxlf_flush kind, unsigned long ip)
 	return false;
 }
 
+static inline void cxlf_flush_found(enum cxlf_flush kind, unsigned long ip) { }
 static inline void cxlf_skip_init(void) { }
 static inline void cxlf_skip_exit(void) { }
 #endif

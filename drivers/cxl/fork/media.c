@@ -58,10 +58,10 @@ static void cxlf_refresh(struct cxlf_dev *cd, u64 off, u64 len,
 {
 	if (cxlf_coherent(cd) || cxlf_flush_skipped(kind, ip))
 		return;
-	if (cxlf_shadowed(cd))
-		cxlf_shadow_flush(cd, off, len, true);
-	else
+	if (!cxlf_shadowed(cd))
 		clflush_cache_range(cd->addr + off, len);
+	else if (cxlf_shadow_flush(cd, off, len, true))
+		cxlf_flush_found(kind, ip);
 }
 
 static u64 cxlf_load_by(struct cxlf_dev *cd, u64 off, unsigned long ip)
@@ -96,8 +96,9 @@ static void cxlf_write_back(struct cxlf_dev *cd, void *at, u64 off,
 {
 	if (cxlf_flush_skipped(CXLF_FLUSH_STORE, ip))
 		return;
-	if (cxlf_shadowed(cd))
-		cxlf_shadow_flush(cd, off, sizeof(__le64), false);
+	if (cxlf_shadowed(cd) &&
+	    cxlf_shadow_flush(cd, off, sizeof(__le64), false))
+		cxlf_flush_found(CXLF_FLUSH_STORE, ip);
 	arch_wb_cache_pmem(at, sizeof(__le64));
 	pmem_wmb();
 }
@@ -245,15 +246,16 @@ void cxlf_fence(struct cxlf_dev *cd)
 	if (cxlf_flush_skipped(CXLF_FLUSH_FENCE, _RET_IP_) ||
 	    READ_ONCE(cd->lost))
 		return;
-	if (cxlf_shadowed(cd))
-		cxlf_shadow_fence(cd);
+	if (cxlf_shadowed(cd) && cxlf_shadow_fence(cd))
+		cxlf_flush_found(CXLF_FLUSH_FENCE, _RET_IP_);
 	pmem_wmb();
 }
 
-static void cxlf_flush_range(struct cxlf_dev *cd, u64 off, u64 len)
+static void cxlf_flush_range(struct cxlf_dev *cd, u64 off, u64 len,
+			     unsigned long ip)
 {
-	if (cxlf_shadowed(cd))
-		cxlf_shadow_flush(cd, off, len, true);
+	if (cxlf_shadowed(cd) && cxlf_shadow_flush(cd, off, len, true))
+		cxlf_flush_found(CXLF_FLUSH_IMAGE, ip);
 	while (len) {
 		unsigned int part = min_t(u64, len, SZ_64K);
 
@@ -279,7 +281,7 @@ void cxlf_refresh_image(struct cxlf_dev *cd, u64 off, u64 len)
 {
 	if (cxlf_at(cd, off, len) && !cxlf_coherent(cd) &&
 	    !cxlf_flush_skipped(CXLF_FLUSH_IMAGE, _RET_IP_))
-		cxlf_flush_range(cd, off, len);
+		cxlf_flush_range(cd, off, len, _RET_IP_);
 }
 
 /**

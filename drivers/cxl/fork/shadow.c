@@ -73,17 +73,32 @@ static struct cxlf_shadow_page *cxlf_shadow_page(u64 off)
 	return page;
 }
 
-static void cxlf_line_out(struct cxlf_dev *cd, struct cxlf_shadow_page *page,
+/* Return: whether there was something to write. */
+static bool cxlf_line_out(struct cxlf_dev *cd, struct cxlf_shadow_page *page,
 			  u64 off)
 {
 	u64 bit = BIT_ULL((off & ~PAGE_MASK) / CXLF_LINE);
 
 	if (!(page->dirty & bit))
-		return;
+		return false;
 	memcpy_flushcache(cd->addr + off, page->data + (off & ~PAGE_MASK),
 			  CXLF_LINE);
 	page->dirty &= ~bit;
 	page->pending &= ~bit;
+	return true;
+}
+
+/* Return: whether it was cached, and is something else in memory by now. */
+static bool cxlf_line_forget(struct cxlf_dev *cd, struct cxlf_shadow_page *page,
+			     u64 off)
+{
+	u64 bit = BIT_ULL((off & ~PAGE_MASK) / CXLF_LINE);
+
+	if (!(page->valid & bit))
+		return false;
+	page->valid &= ~bit;
+	return memcmp(cd->addr + off, page->data + (off & ~PAGE_MASK),
+		      CXLF_LINE);
 }
 
 /* Copy [off, off + len) of one line between the cache and @buf. */
@@ -176,11 +191,13 @@ void cxlf_shadow_write(struct cxlf_dev *cd, u64 off, const void *from,
  * @forget: the lines aren't cached any more
  *
  * Context: any but interrupts; the region is mapped.
+ * Return: whether memory, or what this host sees of it, is different now.
  */
-void cxlf_shadow_flush(struct cxlf_dev *cd, u64 off, u64 len, bool forget)
+bool cxlf_shadow_flush(struct cxlf_dev *cd, u64 off, u64 len, bool forget)
 {
 	u64 line = round_down(off, CXLF_LINE), end = off + len;
 	struct cxlf_shadow_page *page;
+	bool found = false;
 
 	spin_lock(&cxlf_shadow_lock);
 	while (line < end) {
@@ -189,12 +206,13 @@ void cxlf_shadow_flush(struct cxlf_dev *cd, u64 off, u64 len, bool forget)
 			line = round_down(line, PAGE_SIZE) + PAGE_SIZE;
 			continue;
 		}
-		cxlf_line_out(cd, page, line);
+		found |= cxlf_line_out(cd, page, line);
 		if (forget)
-			page->valid &= ~BIT_ULL((line & ~PAGE_MASK) / CXLF_LINE);
+			found |= cxlf_line_forget(cd, page, line);
 		line += CXLF_LINE;
 	}
 	spin_unlock(&cxlf_shadow_lock);
+	return found;
 }
 
 /**
@@ -202,23 +220,27 @@ void cxlf_shadow_flush(struct cxlf_dev *cd, u64 off, u64 len, bool forget)
  * @cd: pool
  *
  * Context: any but interrupts; the region is mapped.
+ * Return: whether there were some.
  */
-void cxlf_shadow_fence(struct cxlf_dev *cd)
+bool cxlf_shadow_fence(struct cxlf_dev *cd)
 {
 	struct cxlf_shadow_page *page;
 	unsigned long index, bit;
+	bool found = false;
 	u64 pending;
 
 	spin_lock(&cxlf_shadow_lock);
 	xa_for_each(&cxlf_shadow_pages, index, page) {
 		pending = page->pending;
 		for_each_set_bit(bit, (unsigned long *)&pending, 64)
-			cxlf_line_out(cd, page, ((u64)index << PAGE_SHIFT) +
-				      bit * CXLF_LINE);
+			found |= cxlf_line_out(cd, page,
+					       ((u64)index << PAGE_SHIFT) +
+					       bit * CXLF_LINE);
 		page->valid &= ~pending;
 		page->pending = 0;
 	}
 	spin_unlock(&cxlf_shadow_lock);
+	return found;
 }
 
 /**

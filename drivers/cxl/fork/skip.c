@@ -5,9 +5,12 @@
  *
  * With the module option "skip_flush" all flushes of some kinds are left out;
  * with "skip_call" those that one place in the code asks for.  What the latter
- * takes is a line of cxl_fork/flushes in debugfs, which lists the places that
- * have asked so far, on a pool that isn't coherent.
+ * takes is a line of cxl_fork/flushes in debugfs, without the number: of the
+ * places that have asked so far, on a pool that isn't coherent, and how often
+ * there was something to flush there, with caches that are played (shadow.c).
+ * Where there never was, leaving it out changes nothing.
  */
+#include <linux/atomic.h>
 #include <linux/debugfs.h>
 #include <linux/hash.h>
 #include <linux/moduleparam.h>
@@ -22,11 +25,15 @@
 /**
  * struct cxlf_call - a place in the code that asks for flushes
  * @ip:		where it is; 0: there is none here
+ * @kind:	what for
+ * @found:	how often there was something to flush
  * @skip:	its flushes are left out
  * @name:	what tests call it
  */
 struct cxlf_call {
 	unsigned long	ip;
+	enum cxlf_flush	kind;
+	atomic_t	found;
 	bool		skip;
 	char		name[96];
 };
@@ -81,9 +88,34 @@ static void cxlf_call_new(struct cxlf_call *call, enum cxlf_flush kind,
 
 	snprintf(call->name, sizeof(call->name), "%s %pS", kinds[kind],
 		 (void *)ip);
+	call->kind = kind;
 	call->skip = !strcmp(call->name, cxlf_skip_name);
 	/* The name is there for whoever loads this to acquire. */
 	smp_store_release(&call->ip, ip);
+}
+
+/* NULL: there are too many. */
+static struct cxlf_call *cxlf_call_of(enum cxlf_flush kind, unsigned long ip)
+{
+	u32 i = hash_long(ip, CXLF_CALLS_BITS), n;
+	struct cxlf_call *call;
+	unsigned long is;
+
+	for (n = 0; n < ARRAY_SIZE(cxlf_calls); n++, i++) {
+		call = &cxlf_calls[i % ARRAY_SIZE(cxlf_calls)];
+		/* Pairs with the release in cxlf_call_new(). */
+		is = smp_load_acquire(&call->ip);
+		if (!is) {
+			spin_lock(&cxlf_calls_lock);
+			if (!call->ip)
+				cxlf_call_new(call, kind, ip);
+			spin_unlock(&cxlf_calls_lock);
+			is = call->ip;
+		}
+		if (is == ip && call->kind == kind)
+			return call;
+	}
+	return NULL;
 }
 
 /**
@@ -96,27 +128,25 @@ static void cxlf_call_new(struct cxlf_call *call, enum cxlf_flush kind,
  */
 bool cxlf_flush_skipped(enum cxlf_flush kind, unsigned long ip)
 {
-	u32 i = hash_long(ip, CXLF_CALLS_BITS), n;
-	struct cxlf_call *call;
-	unsigned long is;
+	struct cxlf_call *call = cxlf_call_of(kind, ip);
 
-	if (READ_ONCE(cxlf_skip) & BIT(kind))
-		return true;
-	for (n = 0; n < ARRAY_SIZE(cxlf_calls); n++, i++) {
-		call = &cxlf_calls[i % ARRAY_SIZE(cxlf_calls)];
-		/* Pairs with the release in cxlf_call_new(). */
-		is = smp_load_acquire(&call->ip);
-		if (!is) {
-			spin_lock(&cxlf_calls_lock);
-			if (!call->ip)
-				cxlf_call_new(call, kind, ip);
-			spin_unlock(&cxlf_calls_lock);
-			is = call->ip;
-		}
-		if (is == ip)
-			return READ_ONCE(call->skip);
-	}
-	return false;
+	return READ_ONCE(cxlf_skip) & BIT(kind) ||
+	       (call && READ_ONCE(call->skip));
+}
+
+/**
+ * cxlf_flush_found - there was something to flush
+ * @kind: what it is for
+ * @ip: who asked for it
+ *
+ * Context: any but interrupts.
+ */
+void cxlf_flush_found(enum cxlf_flush kind, unsigned long ip)
+{
+	struct cxlf_call *call = cxlf_call_of(kind, ip);
+
+	if (call)
+		atomic_inc(&call->found);
 }
 
 static int cxlf_flushes_show(struct seq_file *m, void *v)
@@ -126,7 +156,9 @@ static int cxlf_flushes_show(struct seq_file *m, void *v)
 	for (i = 0; i < ARRAY_SIZE(cxlf_calls); i++)
 		/* Likewise. */
 		if (smp_load_acquire(&cxlf_calls[i].ip))
-			seq_printf(m, "%s\n", cxlf_calls[i].name);
+			seq_printf(m, "%d %s\n",
+				   atomic_read(&cxlf_calls[i].found),
+				   cxlf_calls[i].name);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(cxlf_flushes);

@@ -104,20 +104,17 @@ slot_of() { # NODE
 }
 
 # pool_unbind NODE, pool_bind NODE: the DAX device leaves the driver, and is back.
+# There is one.
 pool_unbind() {
-	# shellcheck disable=SC2016 # for the guest's shell
-	on "$1" sh -c 'dax=$(cxlfork-region) && echo "${dax%% *}" >/sys/bus/dax/drivers/cxl_fork/unbind'
+	on "$1" sh -c 'cd /sys/bus/dax/devices && echo dax* >../drivers/cxl_fork/unbind'
 }
 
 pool_bind() {
-	# shellcheck disable=SC2016 # for the guest's shell
-	on "$1" sh -c 'dax=$(cxlfork-region) && echo "${dax%% *}" >/sys/bus/dax/drivers/cxl_fork/bind'
+	on "$1" sh -c 'cd /sys/bus/dax/devices && echo dax* >../drivers/cxl_fork/bind'
 }
 
 pool_rebind() { # NODE: both at once
-	# shellcheck disable=SC2016 # for the guest's shell
-	on "$1" sh -c 'dax=$(cxlfork-region); dax=${dax%% *}; drv=/sys/bus/dax/drivers/cxl_fork
-		echo $dax >$drv/unbind; echo $dax >$drv/bind'
+	on "$1" sh -c 'cd /sys/bus/dax/devices; drv=../drivers/cxl_fork; echo dax* >$drv/unbind; echo dax* >$drv/bind'
 }
 
 # stores_left N NODE COMMAND...: the power of NODE goes out at its Nth store for the
