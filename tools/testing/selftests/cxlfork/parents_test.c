@@ -95,6 +95,7 @@ static char *first_generation(void)
 static long begin_line(struct cxl *cxl, char *map)
 {
 	bool clone = false;
+	size_t page;
 	int nr = 0;
 	char what;
 	long id;
@@ -107,9 +108,11 @@ static long begin_line(struct cxl *cxl, char *map)
 			write_pages(map, ++nr);
 		} else if (what != 'o') {
 			CHECK(what == 'e');
-			/* Nobody else sees what a clone writes. */
-			fill(map, SIZE, 5);
-			CHECK(is_filled(map, SIZE, 5));
+			/* Nobody else sees what a clone writes: pages of each leaf. */
+			for (page = 0; page < NR_PAGES; page += 16)
+				fill(map + page * PAGE, PAGE, 5);
+			for (page = 0; page < NR_PAGES; page += 16)
+				CHECK(is_filled(map + page * PAGE, PAGE, 5));
 			_exit(7);
 		}
 	}
