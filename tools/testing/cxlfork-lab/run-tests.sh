@@ -571,7 +571,7 @@ jobs[builder]=1
 [ -z "$serial" ] || one_is_over "$builder"
 # Four labs at a time: each waits a good deal.
 for n in $(awk '$1 { print $1 }' <<<"$todo" | uniq); do
-	mapfile -t labs < <(printf '%s\n' "${!jobs[@]}" | grep -v -x "$builder")
+	mapfile -t labs < <(printf '%s\n' "${!jobs[@]}" | grep -v -x -e "$builder" -e '')
 	[ ${#labs[@]} -lt "${serial:-4}" ] || one_is_over "${labs[@]}"
 	run_lab "$n" &
 	jobs[$!]=1
