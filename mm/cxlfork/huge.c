@@ -110,7 +110,11 @@ static bool cxlfork_replace_huge(struct vm_fault *vmf, struct folio *folio,
 		spin_unlock(vmf->ptl);
 		return false;
 	}
-	old = pmdp_huge_clear_flush(vma, addr, vmf->pmd);
+	/*
+	 * Never none: who zaps, unshares or collects without having the lock would
+	 * find nothing here, and go on.
+	 */
+	old = pmdp_invalidate(vma, addr, vmf->pmd);
 	entry = mk_huge_pmd(&folio->page, vma->vm_page_prot);
 	if (vmf->flags & FAULT_FLAG_WRITE)
 		entry = maybe_pmd_mkwrite(pmd_mkdirty(entry), vma);

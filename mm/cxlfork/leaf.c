@@ -22,6 +22,7 @@
 #include <linux/swap.h>
 #include <linux/swapops.h>
 #include <linux/uaccess.h>
+#include <linux/userfaultfd_k.h>
 #include <asm/tlb.h>
 #include <asm/tlbflush.h>
 
@@ -404,7 +405,9 @@ static bool cxlfork_maps_page(struct mm_struct *mm, pmd_t *pmd,
  * @addr:	first address
  *
  * Unless collapsing would be refused in any case, for want of a page that is
- * writable.  If memory is out some pages stay: then it is refused, too.
+ * writable, or somebody waits for faults of what is missing, which what goes
+ * meanwhile would look like.  If memory is out some pages stay: then it is refused,
+ * too.
  *
  * Context: process context, sleeps; the mmap lock is held.
  */
@@ -414,7 +417,7 @@ void __cxlfork_prepare_collapse(struct vm_area_struct *vma, unsigned long addr)
 	struct mm_struct *mm = vma->vm_mm;
 	pmd_t *pmd;
 
-	if (!mm->cxlfork)
+	if (!mm->cxlfork || userfaultfd_missing(vma))
 		return;
 	pmd = cxlfork_find_pmd(mm, addr);
 	if (!pmd || cxlfork_pmd_shared(*pmd) ||

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * MADV_DONTNEED of a part of a leaf, while another thread is the first to write to
- * that leaf: one makes the leaf local, the other clears entries, in whichever order.
- * What was dropped must not come back.
+ * MADV_DONTNEED of a part of a leaf, or of a page of 2 MiB, while another thread is
+ * the first to write to it: one makes it local, the other clears entries, in whichever
+ * order.  What was dropped must not come back.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -13,6 +13,7 @@
 #include "cxlfork_fixture.h"
 
 #define LEAVES		32	/* one race each */
+#define HUGE_LEAVES	12	/* likewise, where they are all filled */
 #define CLONES		4
 #define PAGES		32UL	/* there are, at the start of each leaf */
 #define WRITTEN		0x6e6577UL
@@ -22,6 +23,7 @@ struct race {
 	size_t	from, to;
 	size_t	page;
 	bool	by_kernel;	/* written through /proc/self/mem */
+	bool	huge;		/* a page of 2 MiB, not a leaf */
 };
 
 static unsigned char *area;
@@ -34,9 +36,19 @@ static unsigned char *leaf_of(int round)
 	return area + round * LEAF;
 }
 
-/* The threads come in every order: each round by another difference of time. */
-static void dawdle(int turns)
+static int nr_leaves(void)
 {
+	return race->huge ? HUGE_LEAVES : LEAVES;
+}
+
+/*
+ * The threads come in every order: each round by another difference of time, up to
+ * what a copy of what is raced for takes.
+ */
+static void dawdle(int nth)
+{
+	int turns = nth % nr_leaves() * (race->huge ? 40000 : 150);
+
 	while (turns-- > 0)
 		__asm__ volatile("" ::: "memory");
 }
@@ -52,9 +64,9 @@ static void *dropper(void *arg)
 	size_t len = (race->to - race->from) * PAGE;
 	int round;
 
-	for (round = 0; round < LEAVES; round++) {
+	for (round = 0; round < nr_leaves(); round++) {
 		wait_until(&go, round + 1);
-		dawdle(round * 53 % LEAVES * 150);
+		dawdle(round * 53);
 		CHECK(!madvise(leaf_of(round) + race->from * PAGE, len, MADV_DONTNEED));
 		__atomic_store_n(&done, round + 1, __ATOMIC_RELEASE);
 	}
@@ -98,17 +110,18 @@ static void run_race(bool clone)
 	done = 0;
 	mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
 	CHECK(mem >= 0);
-	CHECK(!clone || stat_of("self", "leaves_shared") >= LEAVES);
+	CHECK(!clone || race->huge || stat_of("self", "leaves_shared") >= LEAVES);
+	CHECK(!clone || !race->huge || stat_of("self", "huge_cxl") == HUGE_LEAVES);
 	CHECK(!pthread_create(&thread, NULL, dropper, NULL));
-	for (round = 0; round < LEAVES; round++) {
+	for (round = 0; round < nr_leaves(); round++) {
 		__atomic_store_n(&go, round + 1, __ATOMIC_RELEASE);
-		dawdle(round * 29 % LEAVES * 150);
+		dawdle(round * 29);
 		write_word(leaf_of(round) + race->page * PAGE + 8);
 		wait_until(&done, round + 1);
 		check_leaf(leaf_of(round));
 	}
 	CHECK(!pthread_join(thread, NULL));
-	for (round = 0; round < LEAVES; round++)
+	for (round = 0; round < nr_leaves(); round++)
 		check_leaf(leaf_of(round));
 }
 
@@ -121,8 +134,10 @@ static bool all_is_well(struct cxl *cxl, const struct race *this)
 	long id;
 
 	race = this;
-	area = map_leaves(LEAVES * LEAF);
-	for (i = 0; i < LEAVES; i++)
+	area = map_leaves(nr_leaves() * LEAF);
+	if (race->huge)
+		madvise(area, nr_leaves() * LEAF, MADV_HUGEPAGE);
+	for (i = 0; i < nr_leaves(); i++)
 		fill(leaf_of(i), PAGES * PAGE, 1);
 	id = cxl_fork(cxl);
 	if (!id) {
@@ -170,6 +185,29 @@ CXL_TEST(leaf_written)
 CXL_TEST(leaf_written_by_kernel)
 {
 	static const struct race this = { .to = LEAF / PAGE, .page = 12, .by_kernel = true };
+
+	EXPECT_TRUE(all_is_well(&self->cxl, &this));
+}
+
+CXL_TEST(part_of_huge_written)
+{
+	static const struct race this = { .from = 8, .to = 24, .page = 2, .huge = true };
+
+	EXPECT_TRUE(all_is_well(&self->cxl, &this));
+}
+
+CXL_TEST(huge_written)
+{
+	static const struct race this = { .to = LEAF / PAGE, .page = 12, .huge = true };
+
+	EXPECT_TRUE(all_is_well(&self->cxl, &this));
+}
+
+CXL_TEST(huge_written_by_kernel)
+{
+	static const struct race this = {
+		.to = LEAF / PAGE, .page = 12, .by_kernel = true, .huge = true,
+	};
 
 	EXPECT_TRUE(all_is_well(&self->cxl, &this));
 }
