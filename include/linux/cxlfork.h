@@ -54,6 +54,7 @@ struct cxlfork_ckpt {
 	u32			uid;
 	u32			gid;
 	u32			mode;
+	u32			nr_parents;
 	char			name[CXLFORK_NAME_MAX];
 };
 

@@ -44,6 +44,7 @@
  * @used_huge:	pages of 2 MiB written
  * @chunk:	pages of the leaf that is written
  * @table:	that leaf
+ * @page:	a page of CXL memory that may have a memory error
  */
 struct cxlfork_writer {
 	struct cxlfork_snapshot	*snap;
@@ -63,6 +64,7 @@ struct cxlfork_writer {
 	u64			used_huge;
 	struct cxlfork_chunk	*chunk;
 	u64			*table;
+	void			*page;
 };
 
 /**
@@ -122,6 +124,13 @@ static int cxlfork_plan_leaf(void *arg, unsigned long addr, unsigned int nr, boo
 	return fatal_signal_pending(current) ? -EINTR : 0;
 }
 
+static int cxlfork_lost_page(struct cxlfork_writer *w, const struct vm_area_struct *vma)
+{
+	cxlfork_report(&w->snap->req->log, CXLFORK_REASON_VMA, -1, vma->vm_start,
+		       vma->vm_end, 0, "a page is lost (memory error)");
+	return -EHWPOISON;
+}
+
 /* Which leaves there will be, and for how many pages. */
 static int cxlfork_plan_leaves(struct cxlfork_writer *w)
 {
@@ -145,7 +154,7 @@ static int cxlfork_plan_leaves(struct cxlfork_writer *w)
 		ret = cxlfork_count(plan.vma, cxlfork_plan_leaf, cxlfork_plan_inherited,
 				    &plan);
 		if (ret)
-			return ret;
+			return ret == -EHWPOISON ? cxlfork_lost_page(w, plan.vma) : ret;
 	}
 	w->leaves = w->snap->sec[CXLFORK_SEC_LEAVES].data;
 	w->dirty = cxlfork_buf_add(&w->snap->sec[CXLFORK_SEC_DIRTY],
@@ -249,18 +258,25 @@ static void cxlfork_write_entry(struct cxlfork_writer *w, unsigned long pfn, uns
 }
 
 /* One page: copy it to its place, make its entry. */
-static void cxlfork_write_page(struct cxlfork_writer *w, struct page *page, u64 nr,
-			       unsigned int i, pgprot_t prot)
+static int cxlfork_write_page(struct cxlfork_writer *w, struct page *page, u64 nr,
+			      unsigned int i, pgprot_t prot)
 {
 	u64 offset = le64_to_cpu(w->image->data_off) + nr * PAGE_SIZE;
 	struct cxlfork_ckpt *ckpt = w->ckpt;
-	void *from;
+	void *from, *map;
 
-	from = kmap_local_page(page);
-	cxlfork_image_write(ckpt, offset, from, PAGE_SIZE);
-	kunmap_local(from);
+	map = kmap_local_page(page);
+	from = map;
+	if (is_zone_device_page(page))
+		from = copy_mc_to_kernel(w->page, map, PAGE_SIZE) ? NULL : w->page;
+	if (from)
+		cxlfork_image_write(ckpt, offset, from, PAGE_SIZE);
+	kunmap_local(map);
+	if (!from)
+		return -EHWPOISON;
 	offset = cxlfork_image_place(ckpt, offset);
 	cxlfork_write_entry(w, PHYS_PFN(ckpt->pool->base + offset), i, prot);
+	return 0;
 }
 
 /* Pages of 4 KiB, where there are any. */
@@ -268,6 +284,7 @@ static int cxlfork_write_pages(struct cxlfork_writer *w, unsigned int first,
 			       unsigned int end, pgprot_t prot)
 {
 	unsigned int i;
+	int ret;
 
 	for (i = first; i < end; i++) {
 		struct page *page = w->chunk->page[i];
@@ -280,7 +297,9 @@ static int cxlfork_write_pages(struct cxlfork_writer *w, unsigned int first,
 		}
 		if (w->used == w->nr_pages)
 			return -EAGAIN; /* somebody else wrote, or localises */
-		cxlfork_write_page(w, page, w->used++, i, prot);
+		ret = cxlfork_write_page(w, page, w->used++, i, prot);
+		if (ret)
+			return ret;
 	}
 	return 0;
 }
@@ -304,6 +323,7 @@ static bool cxlfork_huge_stays(struct cxlfork_writer *w)
 static int cxlfork_write_huge(struct cxlfork_writer *w, pgprot_t prot)
 {
 	unsigned int i;
+	int ret = 0;
 	u64 nr;
 
 	if (cxlfork_huge_stays(w))
@@ -311,10 +331,10 @@ static int cxlfork_write_huge(struct cxlfork_writer *w, pgprot_t prot)
 	if (w->used_huge == w->nr_huge)
 		return -EAGAIN;
 	nr = w->used_huge++ * CXLFORK_LEAF_ENTRIES;
-	for (i = 0; i < CXLFORK_LEAF_ENTRIES; i++)
-		cxlfork_write_page(w, w->chunk->page[i] ?: ZERO_PAGE(0), nr + i, i, prot);
+	for (i = 0; i < CXLFORK_LEAF_ENTRIES && !ret; i++)
+		ret = cxlfork_write_page(w, w->chunk->page[i] ?: ZERO_PAGE(0), nr + i, i, prot);
 	w->chunk->nr = CXLFORK_LEAF_ENTRIES;
-	return 0;
+	return ret;
 }
 
 /* The pages of one mapping below one leaf. */
@@ -332,13 +352,13 @@ static int cxlfork_write_part(struct cxlfork_writer *w, const struct cxlfork_vma
 	if (!vma)
 		return -EAGAIN;
 	ret = cxlfork_collect(vma, start, end, w->chunk);
-	if (ret)
-		return ret;
-	if (!(le32_to_cpu(leaf->flags) & CXLFORK_LEAF_HUGE))
-		return cxlfork_write_pages(w, pte_index(start),
-					   pte_index(start) + ((end - start) >> PAGE_SHIFT),
-					   prot);
-	return cxlfork_write_huge(w, prot);
+	if (!ret && le32_to_cpu(leaf->flags) & CXLFORK_LEAF_HUGE)
+		ret = cxlfork_write_huge(w, prot);
+	else if (!ret)
+		ret = cxlfork_write_pages(w, pte_index(start),
+					  pte_index(start) + ((end - start) >> PAGE_SHIFT),
+					  prot);
+	return ret == -EHWPOISON ? cxlfork_lost_page(w, vma) : ret;
 }
 
 /* The pages of leaf @i, and its table as number @out; returns the pages. */
@@ -451,7 +471,8 @@ static int cxlfork_write_image(struct cxlfork_snapshot *snap, u64 *id)
 	w.image = kzalloc(sizeof(*w.image), GFP_KERNEL);
 	w.chunk = kzalloc(sizeof(*w.chunk), GFP_KERNEL);
 	w.table = kzalloc(PAGE_SIZE, GFP_KERNEL);
-	if (!w.heritage || !w.image || !w.chunk || !w.table)
+	w.page = kmalloc(PAGE_SIZE, GFP_KERNEL);
+	if (!w.heritage || !w.image || !w.chunk || !w.table || !w.page)
 		goto out;
 	do
 		ret = cxlfork_write_memory(&w);
@@ -468,6 +489,7 @@ static int cxlfork_write_image(struct cxlfork_snapshot *snap, u64 *id)
 	if (ret)
 		*id = 0;
 out:
+	kfree(w.page);
 	kfree(w.table);
 	kfree(w.chunk);
 	kfree(w.image);

@@ -27,7 +27,8 @@ static void cxlfork_add_ancestor(struct cxlfork_heritage *h, u64 id, u64 first)
  * @h:		zeroed; cxlfork_heritage_close() is due
  * @req:	the checkpoint that is asked for
  *
- * Nothing, unless it is a clone of a checkpoint that whoever asks owns.
+ * Nothing, unless it is a clone of a checkpoint that whoever asks owns, and that
+ * has no memory errors that are known.
  *
  * Context: process context, sleeps; current's mmap lock is held, and as long as it
  * is, so is the checkpoint.
@@ -42,7 +43,9 @@ int cxlfork_heritage_open(struct cxlfork_heritage *h, const struct cxlfork_reque
 	u64 owner;
 
 	t = cm ? cm->template : NULL;
-	if (!t || t->pool != req->pool || t->ckpt->uid != req->uid)
+	/* Where there is a memory error no child could be restored. */
+	if (!t || t->pool != req->pool || t->ckpt->uid != req->uid ||
+	    cxlfork_pool_bad(t->pool, t->space.extents))
 		return 0;
 	h->pool = t->pool;
 	h->whose = kvzalloc(t->pool->nr_extents, GFP_KERNEL_ACCOUNT);

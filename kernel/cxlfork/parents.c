@@ -104,9 +104,11 @@ int cxlfork_template_parents(struct cxlfork_template *t, struct cxlfork_log *log
 	u64 id, last = 0;
 	int ret;
 
-	if (nr > CXLFORK_MAX_PARENTS) {
+	/* They are kept as long as the directory says that there are so many. */
+	if (nr > CXLFORK_MAX_PARENTS || nr != t->ckpt->nr_parents) {
 		cxlfork_obstacle(log, CXLFORK_REASON_IMAGE,
-				 "the checkpoint is damaged: it has %u parents", nr);
+				 "the checkpoint is damaged: it has %u parents, and %u in the directory",
+				 nr, t->ckpt->nr_parents);
 		return -EUCLEAN;
 	}
 	for (i = 0; i < nr; i++) {

@@ -44,7 +44,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 static const struct argp argp = {
 	options, parse_option, "SLOT|NAME",
-	"Declare a host dead. You know that it is switched off, or cut off from the memory: what its processes used is given to others. Its checkpoints stay; this host takes care of them until it boots again.",
+	"Declare a host dead. You know that it is switched off, cut off from the memory, or has left and will not be back: what its processes used is given to others. Its checkpoints stay; this host takes care of them until it boots again.",
 	common_children, NULL, NULL,
 };
 

@@ -256,10 +256,9 @@ static int cxlf_fence_check(struct cxlf_dev *cd,
 	int err;
 
 	state = cxlf_host_state(cd, args->slot);
-	if (state != CXLFORK_HOST_ALIVE) {
-		snprintf(reason, CXLF_REASON_MAX, "slot %u: %s", args->slot,
-			 state == CXLFORK_HOST_FREE ? "no host has this slot" :
-			 "that host has left in an orderly way: there is nothing to fence");
+	if (state == CXLFORK_HOST_FREE) {
+		snprintf(reason, CXLF_REASON_MAX, "no host has slot %u",
+			 args->slot);
 		return -ENOENT;
 	}
 	if (!cxlf_epoch(cd, args->slot)) {
@@ -267,7 +266,8 @@ static int cxlf_fence_check(struct cxlf_dev *cd,
 			 "the host in slot %u has never attached", args->slot);
 		return -ENOENT;
 	}
-	if (args->flags & CXLFORK_FENCE_FORCE)
+	/* Who has left does nothing; what it has left needs a caretaker. */
+	if (state == CXLFORK_HOST_DETACHED || args->flags & CXLFORK_FENCE_FORCE)
 		return 0;
 	err = cxlf_hosts_watch(cd, BIT(args->slot), &silent);
 	if (err >= 0) {
@@ -345,8 +345,8 @@ static int cxlf_fence_locked(struct cxlf_dev *cd, u32 slot, u64 epoch,
  * Context: process context, sleeps for CXLF_WATCH_MS; takes admin, live and
  * cd->lock.
  * Return: 0 (also if it was fenced already); -EINVAL: no such flags or slot, or
- * this host's own; -ENODEV: no pool is attached; -ENOENT: there is no host, or it
- * has left; -EBUSY: it is alive; -EAGAIN: it has booted meanwhile; -EINTR.
+ * this host's own; -ENODEV: no pool is attached; -ENOENT: there is no host;
+ * -EBUSY: it is alive; -EAGAIN: it has booted meanwhile; -EINTR.
  */
 int cxlf_fence_host(struct cxlf_dev *cd, struct cxlfork_pool_fence *args)
 {

@@ -327,6 +327,7 @@ void cxlf_shadow_write(struct cxlf_dev *cd, u64 off, const void *from,
 		       size_t len, bool nontemporal);
 bool cxlf_shadow_flush(struct cxlf_dev *cd, u64 off, u64 len, bool forget);
 bool cxlf_shadow_fence(struct cxlf_dev *cd);
+void cxlf_shadow_bind(void);
 void cxlf_shadow_lose(struct cxlf_dev *cd);
 /* skip.c: flushes that are left out, for tests */
 bool cxlf_flush_skipped(enum cxlf_flush kind, unsigned long ip);
@@ -355,6 +356,7 @@ static inline bool cxlf_shadow_fence(struct cxlf_dev *cd)
 	return false;
 }
 
+static inline void cxlf_shadow_bind(void) { }
 static inline void cxlf_shadow_lose(struct cxlf_dev *cd) { }
 
 static inline bool cxlf_flush_skipped(enum cxlf_flush kind, unsigned long ip)

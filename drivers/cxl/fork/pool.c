@@ -149,7 +149,7 @@ int cxlf_bind(struct cxlf_dev *cd, struct device *dev, phys_addr_t base,
 	up_write(&cd->live);
 
 	cxlf_reason(cd, "");
-	cxlf_shadow_lose(NULL);
+	cxlf_shadow_bind();
 	cxlf_try(cd, reason);
 out:
 	mutex_unlock(&cd->admin);

@@ -134,6 +134,7 @@ static int cxlf_get_checked(struct cxlf_dev *cd, struct cxlfork_ckpt *ckpt,
 	ckpt->uid = le32_to_cpu(entry.uid);
 	ckpt->gid = le32_to_cpu(entry.gid);
 	ckpt->mode = le32_to_cpu(entry.mode);
+	ckpt->nr_parents = le32_to_cpu(entry.nr_parents);
 	strscpy(ckpt->name, (char *)entry.name, sizeof(ckpt->name));
 	extent = ckpt->first >> CXLFORK_EXTENT_SHIFT;
 	if (cxlf_load(cd, cxlf_etable_off(cd, extent)) != ckpt->id)

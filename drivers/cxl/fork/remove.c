@@ -49,6 +49,9 @@ static int cxlf_remove_here(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen)
 	if (slot == cd->slot && cd->own[idx].damaged)
 		return -ENOENT;
 	cxlf_entry_retire(cd, slot, idx, CXLFORK_WORD(gen, CXLFORK_CKPT_LIVE));
+	/* Its parents may be free with it. */
+	if (slot != cd->slot)
+		cxlf_keeps_care(cd, slot);
 	if (READ_ONCE(cd->lost))
 		return -ENODEV;
 	/* Somebody has pinned it at the last moment. */
@@ -92,13 +95,19 @@ static void cxlf_remove_unask(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen)
 /* Return: 0: the owner has seen it. */
 static int cxlf_remove_seen(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen)
 {
+	u32 pins;
+	u64 word;
 	int err;
 
 	err = cxlf_enter(cd);
 	if (err)
 		return err;
-	if (cxlf_load(cd, cxlf_entry_off(cd, slot, idx)) ==
-	    CXLFORK_WORD(gen, CXLFORK_CKPT_LIVE))
+	word = cxlf_load(cd, cxlf_entry_off(cd, slot, idx));
+	cxlf_entry_keeps(cd, slot, idx, gen, &pins);
+	/* For a pin of the last moment its host makes it LIVE again. */
+	if (word == CXLFORK_WORD(gen, CXLFORK_CKPT_LIVE) ||
+	    (word == CXLFORK_WORD(gen, CXLFORK_CKPT_RETIRING) &&
+	     pins & ~cxlf_fenced(cd)))
 		err = -EINPROGRESS;
 	else
 		cxlf_remove_unask(cd, slot, idx, gen);

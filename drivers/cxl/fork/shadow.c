@@ -244,6 +244,29 @@ bool cxlf_shadow_fence(struct cxlf_dev *cd)
 }
 
 /**
+ * cxlf_shadow_bind - a driver comes, and finds what another one has cached
+ *
+ * Caches know nothing of drivers: what was read before the pool was left, and
+ * what there was before it was formatted, is still there.  But nothing that was
+ * not written back, which only tests leave (skip.c).
+ *
+ * Context: any but interrupts.
+ */
+void cxlf_shadow_bind(void)
+{
+	struct cxlf_shadow_page *page;
+	unsigned long index;
+
+	spin_lock(&cxlf_shadow_lock);
+	xa_for_each(&cxlf_shadow_pages, index, page) {
+		page->valid &= ~page->dirty;
+		page->dirty = 0;
+		page->pending = 0;
+	}
+	spin_unlock(&cxlf_shadow_lock);
+}
+
+/**
  * cxlf_shadow_lose - nothing is cached any more
  * @cd: pool, or NULL: nothing of it arrives
  *

@@ -192,9 +192,9 @@ struct cxlfork_ckpt_entry {
 
 /*
  * Keep word: what holds a checkpoint beyond the boot of the host that wrote the
- * word: how many checkpoints of its directory (WRITING, LIVE or RETIRING) have
- * the checkpoint as a parent, and whether somebody there has pinned it.  Same
- * shape as a reference word; the bit says pinned.
+ * word: how many checkpoints of its directory (all but FREE ones) have the
+ * checkpoint as a parent, and whether somebody there has pinned it.  Same shape
+ * as a reference word; the bit says pinned.
  *
  * The count is up before a child is LIVE and goes down after it is FREE; it may
  * be too high after a crash, until the host boots or is taken care of.  Who
