@@ -214,6 +214,13 @@ def raw(d):
         d.add(f"raw-entry-{field}", 0, 0, lambda i, o=offset: i.put(
             i.entry + o, bytes([i.word(i.entry + o, 1) ^ 4])))
 
+    def parents(image):
+        image.put(image.entry + 132, bytes([1, 0, 0, 0]))
+        covered = bytearray(image.read(image.entry + 64, 192))
+        covered[12:16] = bytes(4)
+        image.put(image.entry + 76, crc32c(covered).to_bytes(4, "little"))
+    d.add("forged-entry-parents", EUCLEAN, IMAGE, parents)
+
 
 def headers(d):
     """Fields of the header that lie, with the right checksum."""
