@@ -146,6 +146,9 @@ static void mount_rest(void)
 	snprintf(data, sizeof(data), "%s,cache=mmap", p9);
 	mkdir("/opt", 0755);
 	mnt("tools", "/opt/cxlfork", "9p", MS_RDONLY, data);
+	/* found without LD_LIBRARY_PATH, by which each program looks for each library */
+	if (symlink("/opt/cxlfork/lib/libcxlfork.so.1", "/usr/lib/libcxlfork.so.1"))
+		lab_log("no libcxlfork in /usr/lib: %s", strerror(errno));
 	if (!uname(&uts)) {
 		mkdir("/lib/modules", 0755);
 		snprintf(dir, sizeof(dir), "/lib/modules/%s", uts.release);

@@ -18,7 +18,6 @@ CHUNK = 65536
 ENV = {
     "PATH": "/opt/cxlfork/sbin:/opt/cxlfork/bin:"
             "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    "LD_LIBRARY_PATH": "/opt/cxlfork/lib",
     "PYTHONPATH": "/opt/cxlfork/lib/python",
     "HOME": "/root",
     "USER": "root",
@@ -64,7 +63,7 @@ def open_agent(lab, name, timeout):
 class Command:
     """A command in a node, its streams carried until it exits."""
 
-    def __init__(self, lab, name, argv, *, cwd="/root", env=(), stdin=None, connect_timeout=30):
+    def __init__(self, lab, name, argv, *, cwd="/root", env=(), stdin=None, connect_timeout=120):
         self.name = name
         self.stdin = stdin
         variables = [f"{k}={v}" for k, v in {**ENV, "LAB_NODE": name}.items()]
@@ -174,7 +173,7 @@ def interactive(lab, name, argv, *, cwd="/root", env=(), stdin=None, timeout=Non
         return 141
 
 
-def capture(lab, name, argv, *, stdin=None, timeout=60, connect_timeout=30):
+def capture(lab, name, argv, *, stdin=None, timeout=600, connect_timeout=120):
     """Runs a command; (status, output, error output)."""
     out, err = bytearray(), bytearray()
     command = Command(lab, name, argv, stdin=stdin, connect_timeout=connect_timeout)

@@ -59,7 +59,7 @@ def command(lab, node):
     kernel = node.get("kernel", conf["kernel"])
     cxl = layout.show_size(conf["cxl"]["size"])
     image, initrd = conf["image"], conf["initrd"]
-    machine = ("q35,cxl=on,usb=off,vmport=off,smbus=off,max-ram-below-4g=1G,"
+    machine = ("q35,cxl=on,usb=off,hpet=off,vmport=off,smbus=off,max-ram-below-4g=1G,"
                f"cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size={cxl}")
     args = [conf["qemu"], "-name", f"{node['name']},process=lab-{node['name']}",
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
