@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # What scenarios have in common: TAP, commands in nodes, actors. Sourced by
 # scenarios/NAME, which run-tests.sh starts with LAB_DIR set and the lab up.
-# SCENARIO_MB: megabytes of a usual actor. SCENARIO_PATIENCE: seconds to wait for an answer.
+# SCENARIO_MB: megabytes of a usual actor. PATIENCE: seconds to wait for what has to come.
 
 set -uo pipefail
 HERE=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
@@ -11,6 +11,8 @@ LAB=$REPO/qemu-configs/lab
 CXLFORK=$REPO/build/tools/opt/cxlfork/bin/cxlfork
 # shellcheck disable=SC2034 # theirs
 MB=${SCENARIO_MB:-16}
+# A machine may be slow, or busy: time passes no judgement but on what hangs.
+PATIENCE=300
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/cxlfork-scenario.XXXXXX")
 BACKING=$("$LAB" status --json | python3 -IS -c 'import json, sys; print(json.load(sys.stdin)["cxl"]["path"])')
 
@@ -85,7 +87,7 @@ must() {
 on() { # NODE COMMAND...
 	local node=$1
 	shift
-	"$LAB" exec -n --timeout 120 "$node" -- "$@"
+	"$LAB" exec -n --timeout 900 "$node" -- "$@"
 }
 
 # json EXPRESSION: of the document on standard input, which is d.
@@ -127,11 +129,22 @@ stores_left() {
 		cat '$knob'; echo 0 >'$knob sh "$n" "$@"
 }
 
-# pool_attached NODE: it is, or within some seconds.
+# comes_to WANTED COMMAND...: that is what it prints, now or by and by; $now is what it
+# printed last.
+comes_to() {
+	local wanted=$1 end=$((SECONDS + PATIENCE))
+	shift
+	until now=$("$@") && [ "$now" = "$wanted" ]; do
+		[ $SECONDS -lt $end ] || return
+		sleep 0.2
+	done
+}
+
+# pool_attached NODE: it is, or by and by.
 pool_attached() {
 	# shellcheck disable=SC2016 # for the guest's shell
 	on "$1" sh -c 'i=0; until cxlfork pool status >/run/attached 2>&1; do i=$((i + 1))
-		[ $i -lt 100 ] || { cat /run/attached; exit 1; }; sleep 0.1; done'
+		[ $i -lt 600 ] || { cat /run/attached; exit 1; }; sleep 0.1; done'
 }
 
 # What is in the region is not a pool any more.
@@ -141,14 +154,10 @@ with open(sys.argv[1], "r+b") as f:
     f.write(bytes(4096))' "$BACKING"
 }
 
-# settled NODE FREE: as many extents are free (again), or soon.
+# settled NODE FREE: as many extents are free (again), or will be.
 settled() {
-	local i now=
-	for ((i = 0; i < 40; i++)); do
-		now=$(free_extents "$1")
-		[ "$now" != "$2" ] || return 0
-		sleep 0.25
-	done
+	local now
+	comes_to "$2" free_extents "$1" && return
 	echo "$now extents are free, not $2"
 	return 1
 }
@@ -216,7 +225,7 @@ tell() {
 heard() {
 	local said=
 	answer=
-	IFS= read -r -t "${SCENARIO_PATIENCE:-120}" -u "${actor_out[$1]}" said
+	IFS= read -r -t "$PATIENCE" -u "${actor_out[$1]}" said
 	case $? in
 	0) answer=$said ;;
 	1)

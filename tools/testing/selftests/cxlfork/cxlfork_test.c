@@ -62,7 +62,7 @@ bool cxl_settled(const struct cxl *cxl)
 {
 	int i;
 
-	for (i = 0; i < 300; i++) {
+	for (i = 0; i < 1200; i++) {
 		if (cxl_free_extents(cxl) >= cxl->free)
 			return true;
 		usleep(50000);

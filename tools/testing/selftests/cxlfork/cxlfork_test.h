@@ -31,7 +31,7 @@
 #define CHANNEL		100
 
 /* Seconds a test may take on the slowest emulated debug kernel. */
-#define TIMEOUT		180
+#define TIMEOUT		600
 
 /**
  * struct cxl - a test's view of the pool

@@ -382,7 +382,7 @@ CXL_TEST(drained)
 	ASSERT_LE(0, admin);
 	if (ioctl(admin, CXLFORK_IOC_DRAIN, &drain) && errno == EPERM)
 		SKIP(return, "needs CAP_SYS_ADMIN");
-	for (i = 0; i < 100 && drain.users; i++) {
+	for (i = 0; i < 1200 && drain.users; i++) {
 		usleep(50000);
 		ASSERT_EQ(0, ioctl(admin, CXLFORK_IOC_DRAIN, &drain));
 	}

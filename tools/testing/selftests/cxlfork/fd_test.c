@@ -339,9 +339,7 @@ CXL_TEST(file_is_now_a_fifo)
 	ASSERT_GT(id, 0);
 	ASSERT_EQ(0, unlink(in_dir("file")));
 	ASSERT_EQ(0, mkfifo(in_dir("file"), 0600));
-	alarm(20);
 	ghost_start(cxl, &g, id);
-	alarm(0);
 	EXPECT_NE(0, g.error);
 	EXPECT_EQ(fd, g.reports[0].fd);
 	EXPECT_EQ(201, ghost_wait(&g));

@@ -147,7 +147,7 @@ long cgroup_settled(const char *dir, const char *name)
 	int i;
 
 	snprintf(path, sizeof(path), "%s/memory.stat", dir);
-	for (i = 0; i < 100; i++) {
+	for (i = 0; i < 1200; i++) {
 		value = get_number(path, name);
 		if (!value)
 			break;

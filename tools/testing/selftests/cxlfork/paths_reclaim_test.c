@@ -29,7 +29,7 @@ static bool wait_for(const char *path, long more)
 	long from = get_number(path, NULL);
 	int i;
 
-	for (i = 0; i < 400; i++) {
+	for (i = 0; i < 2400; i++) {
 		if (get_number(path, NULL) - from >= more)
 			return true;
 		usleep(25000);
@@ -507,7 +507,7 @@ PATH(damon, "DAMON: a process watched, schemes stat and pageout")
 	CHECK(damon_scheme(0, "stat"));
 	CHECK(damon_scheme(1, "pageout"));
 	see(p, "on: %s", put(DAMON "0/state", "on") ? "yes" : "NO");
-	for (i = 0; i < 200 && tried <= 0; i++) {
+	for (i = 0; i < 2000 && tried <= 0; i++) {
 		usleep(20000);
 		put(DAMON "0/state", "update_schemes_stats");
 		tried = get_number(DAMON "0/contexts/0/schemes/1/stats/nr_tried", NULL);

@@ -51,10 +51,10 @@ static void wake_one(struct path *p, uint32_t *word, int private)
 	see_ret(p, "wait, timeout", futex(word, FUTEX_WAIT | private, *word, &soon, NULL, 0));
 	CHECK(!*word);
 	CHECK(!pthread_create(&t, NULL, wait_on, &w));
-	for (i = 0; i < 500 && futex(word, FUTEX_WAKE | private, 1, NULL, NULL, 0) != 1; i++)
+	for (i = 0; i < 10000 && futex(word, FUTEX_WAKE | private, 1, NULL, NULL, 0) != 1; i++)
 		usleep(2000);
 	CHECK(!pthread_join(t, NULL));
-	see(p, "woken: %s", i < 500 && !w.ret ? "yes" : "NO");
+	see(p, "woken: %s", i < 10000 && !w.ret ? "yes" : "NO");
 }
 
 /* fill() leaves zeros there. */
@@ -81,12 +81,12 @@ PATH(futex_requeue, "futex: requeue, wake_op, bitset")
 	int i;
 
 	CHECK(!pthread_create(&t, NULL, wait_on, &w));
-	for (i = 0; i < 500; i++) {
+	for (i = 0; i < 10000; i++) {
 		if (futex(w.word, FUTEX_CMP_REQUEUE_PRIVATE, 0, (void *)1, other, 0) == 1)
 			break;
 		usleep(2000);
 	}
-	see(p, "requeued: %s", i < 500 ? "yes" : "NO");
+	see(p, "requeued: %s", i < 10000 ? "yes" : "NO");
 	see_ret(p, "wake there", futex(other, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0));
 	CHECK(!pthread_join(t, NULL));
 	see_ret(p, "wake_op", futex(w.word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, other,

@@ -82,7 +82,7 @@ CXL_TEST(threads)
 		pthread_cancel(t[i]);
 		pthread_join(t[i], NULL);
 		/* The last bit of a thread ends after it was joined. */
-		for (k = 0; k < 100 && !access(path, F_OK); k++)
+		for (k = 0; k < 3000 && !access(path, F_OK); k++)
 			usleep(10000);
 	}
 	/* Alone again. */
@@ -229,6 +229,7 @@ static long checkpoint_pid(struct cxl *cxl, pid_t pid)
 CXL_TEST(no_program)
 {
 	struct cxl *cxl = &self->cxl;
+	char exe[32], program[64];
 	pid_t pid;
 	unsigned int i;
 
@@ -239,7 +240,9 @@ CXL_TEST(no_program)
 		execl("/tmp/cxlfork-sleep", "sleep", "1000", NULL);
 		_exit(1);
 	}
-	usleep(300000);
+	snprintf(exe, sizeof(exe), "/proc/%d/exe", pid);
+	while (readlink(exe, program, sizeof(program)) < 8 || memcmp(program, "/tmp/cxl", 8))
+		usleep(1000);
 	EXPECT_EQ(0, checkpoint_pid(cxl, pid));
 	cxl_close(cxl);
 	EXPECT_TRUE(cxl_settled(cxl));
