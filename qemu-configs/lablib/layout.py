@@ -2,9 +2,7 @@
 """Where things are: the checkout's build folder, and one lab's folder."""
 
 import fcntl
-import json
 import os
-import re
 from contextlib import contextmanager
 
 from . import LabError
@@ -21,6 +19,8 @@ UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 def parse_size(text):
     """Bytes of a size such as 512M or 2G."""
+    import re   # what 'exec' does not need: it starts thousands of times in a test run
+
     match = re.fullmatch(r"(\d+)([kmgt]?)(i?b)?", text.strip().lower())
     if not match or not int(match[1]):
         raise LabError(f"not a size: '{text}' (say 512M or 2G)")
@@ -37,6 +37,8 @@ def show_size(size):
 
 def kernel_dir(config):
     """The built kernel of this checkout, as the folder it really is in."""
+    import re
+
     if not re.fullmatch(r"[a-z0-9-]+", config):
         raise LabError(f"no kernel config '{config}' (default, debug)")
     link = os.path.join(BUILD, f"kernel-{config}")
@@ -58,6 +60,8 @@ class Lab:
 
     def load(self):
         """Reads what 'up' wrote; the lab must be up."""
+        import json
+
         try:
             with open(self.file, encoding="utf-8") as f:
                 self.conf = json.load(f)
@@ -67,6 +71,8 @@ class Lab:
 
     def save(self):
         """Writes lab.json, whole or not at all."""
+        import json
+
         part = self.file + ".part"
         with open(part, "w", encoding="utf-8") as f:
             json.dump(self.conf, f, indent=1)

@@ -68,7 +68,7 @@ def running(pidfile):
     return pid
 
 
-def end(pidfile, sig=signal.SIGKILL, wait=10):
+def end(pidfile, sig=signal.SIGKILL, wait=60):
     """Ends the process and waits until it is gone; false: there was none."""
     fd, _ = find(pidfile)
     if fd is None:

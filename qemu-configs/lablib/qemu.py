@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """The command line of a node, and the QEMU monitor."""
 
-import json
 import os
 import socket
 
@@ -93,8 +92,10 @@ def command(lab, node):
 
 def monitor(node_dir, *commands):
     """Runs monitor commands, each a name or (name, arguments); the last one's answer."""
+    import json
+
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
-        s.settimeout(10)
+        s.settimeout(120)
         connect(s, node_dir, "qmp.sock")
         f = s.makefile("rw", encoding="utf-8")
         f.readline()

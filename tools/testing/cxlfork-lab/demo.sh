@@ -102,7 +102,7 @@ quiet() {
 
 now "booting two hosts that share one CXL memory device"
 "$lab" up --nodes 2 --mem "${DEMO_MEM:-1G}" --cxl 1G --kernel "${DEMO_KERNEL:-default}"
-backing=$("$lab" status --json | python3 -I -c 'import json, sys; print(json.load(sys.stdin)["cxl"]["path"])')
+backing=$("$lab" status --json | /usr/bin/python3 -I -c 'import json, sys; print(json.load(sys.stdin)["cxl"]["path"])')
 mkdir -p "$steps" "$LAB_DIR/share/demo"
 cp "$here"/demo/{server.py,client.py,inputs.txt} "$LAB_DIR/share/demo"
 

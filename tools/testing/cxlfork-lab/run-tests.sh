@@ -381,7 +381,7 @@ consoles() {
 
 free_now() {
 	on node1 cxlfork pool status --json 2>/dev/null |
-		python3 -IS -c 'import json, sys; print(json.load(sys.stdin)["free_extents"])' 2>/dev/null
+		/usr/bin/python3 -IS -c 'import json, sys; print(json.load(sys.stdin)["free_extents"])' 2>/dev/null
 }
 
 after() { # TEST: what holds after each
@@ -505,7 +505,7 @@ run_lab() {
 		done
 		[ -n "$up" ] || cp -rp "$work/guest/." "$LAB_DIR/share/"
 		up=1
-		backing=$("$lab" status --json | python3 -IS -c 'import json, sys; print(json.load(sys.stdin)["cxl"]["path"])')
+		backing=$("$lab" status --json | /usr/bin/python3 -IS -c 'import json, sys; print(json.load(sys.stdin)["cxl"]["path"])')
 		free=$([ "$which" = bare ] || free_now)
 		for t in $(in_plan "$1" 4 "$which"); do
 			test_in_lab "$t"

@@ -14,7 +14,7 @@ MB=${SCENARIO_MB:-16}
 # A machine may be slow, or busy: time passes no judgement but on what hangs.
 PATIENCE=300
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/cxlfork-scenario.XXXXXX")
-BACKING=$("$LAB" status --json | python3 -IS -c 'import json, sys; print(json.load(sys.stdin)["cxl"]["path"])')
+BACKING=$("$LAB" status --json | /usr/bin/python3 -IS -c 'import json, sys; print(json.load(sys.stdin)["cxl"]["path"])')
 
 declare -A actor_in=() actor_out=() actor_pid=()
 tests=0
@@ -92,7 +92,7 @@ on() { # NODE COMMAND...
 
 # json EXPRESSION: of the document on standard input, which is d.
 json() {
-	python3 -IS -c 'import json, sys
+	/usr/bin/python3 -IS -c 'import json, sys
 d = json.load(sys.stdin)
 print(eval(sys.argv[1]))' "$1"
 }
@@ -149,7 +149,7 @@ pool_attached() {
 
 # What is in the region is not a pool any more.
 no_pool() {
-	python3 -IS -c 'import sys
+	/usr/bin/python3 -IS -c 'import sys
 with open(sys.argv[1], "r+b") as f:
     f.write(bytes(4096))' "$BACKING"
 }
