@@ -29,7 +29,8 @@ static bool check_string(const struct image *image, const char *what, __u32 at,
 	if (!text)
 		return problem(findings, BAD_STRING, "%s: no string at %u",
 			       what, at);
-	if (text[0] != '/' || strlen(text) >= PATH_MAX)
+	/* No further than that: there may be many that name a very long one. */
+	if (text[0] != '/' || strnlen(text, PATH_MAX) >= PATH_MAX)
 		return problem(findings, BAD_PATH, "%s: no absolute path",
 			       what);
 	return true;

@@ -137,8 +137,8 @@ static bool exactly(const struct findings *findings, const struct damage *d)
 	return true;
 }
 
-static void show(const struct findings *findings, const struct damage *d,
-		 const char *name, bool passed)
+void show(const struct findings *findings, const struct damage *d,
+	  const char *name, bool passed)
 {
 	unsigned int k;
 
@@ -308,6 +308,7 @@ int main(void)
 	test_shares(&synth);
 	test_unreadable(&synth);
 	test_common();
+	test_large();
 	test_kinds();
 	test_header_sweep(&synth);
 	tried = sweep_pool(&synth, &missed);

@@ -58,9 +58,15 @@ size_t problems(const struct synth *s);
 /* Do it, look, and put it right. */
 void try_damage(struct synth *s, const struct damage *d);
 
+/* Say whether these findings are those of @d, and @passed. */
+void show(const struct findings *findings, const struct damage *d,
+	  const char *name, bool passed);
+
 /* fsck_test_pool.c, fsck_test_image.c: all there are */
 void test_pool_damage(struct synth *s);
 void test_image_damage(struct synth *s);
+/* fsck_test_large.c: sections that are as large as somebody could make them */
+void test_large(void);
 /* fsck_test_sweep.c: flip bits all over the pool's own data; how many */
 size_t sweep_pool(struct synth *s, size_t *missed);
 
