@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "part_file.h"
 #include "transfer.h"
 
 #define NR_REPORTS	8
@@ -23,20 +24,29 @@ struct input {
  * struct output - where it goes
  * @name:	for people
  * @fd:		descriptor
- * @part:	file that becomes @name when it is complete, or NULL
- * @sync:	it is a file: to be on the disk before we say so
+ * @file:	it is a file of its own, and this one
+ * @is_file:	so it is
+ * @sync:	it is somebody else's file: to be on the disk before we say so
  */
 struct output {
-	const char	*name;
-	int		fd;
-	char		*part;
-	bool		sync;
+	const char		*name;
+	int			fd;
+	struct part_file	file;
+	bool			is_file;
+	bool			sync;
 };
 
 static const struct argp_option options[] = {
-	{ "output", 'o', "FILE", 0, "Write there, not to standard output", 0 },
+	{ "output", 'o', "FILE", 0, "Write there, not to standard output (-)",
+	  0 },
 	{ 0 },
 };
+
+/* As import's FILE is. */
+static bool to_file(const struct input *in)
+{
+	return in->output && strcmp(in->output, "-");
+}
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
@@ -55,7 +65,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!in->what)
 			argp_error(state, "which checkpoint? give an ID or NAME");
-		if (in->common.json && !in->output)
+		if (in->common.json && !to_file(in))
 			argp_error(state, "--json needs --output FILE");
 		return 0;
 	default:
@@ -92,17 +102,14 @@ static int output_open(const struct input *in, struct output *out)
 {
 	struct stat st;
 
-	if (!in->output)
+	if (!to_file(in))
 		return output_stdout(in, out);
 	out->name = in->output;
 	if (!stat(in->output, &st) && !S_ISREG(st.st_mode)) {
 		out->fd = open(in->output, O_WRONLY | O_CLOEXEC);
 	} else {
-		if (asprintf(&out->part, "%s.XXXXXX", in->output) < 0)
-			out->part = NULL;
-		else
-			out->fd = mkostemp(out->part, O_CLOEXEC);
-		out->sync = true;
+		out->is_file = !part_create(&out->file, in->output);
+		out->fd = out->is_file ? out->file.fd : -1;
 	}
 	if (out->fd >= 0 && isatty(out->fd)) {
 		complain(&in->common, 0, NULL, "%s is a terminal", in->output);
@@ -111,30 +118,14 @@ static int output_open(const struct input *in, struct output *out)
 	if (out->fd >= 0)
 		return 0;
 	complain(&in->common, 0, NULL, "%s: %s", in->output, strerror(errno));
-	free(out->part);
-	out->part = NULL;
 	return -1;
 }
 
-/* Not there before it is there for good. */
 static int output_finish(struct output *out)
 {
-	if (out->sync && fsync(out->fd))
-		return -1;
-	if (!out->part)
-		return 0;
-	if (close(out->fd) || rename(out->part, out->name))
-		return -1;
-	free(out->part);
-	out->part = NULL;
-	return 0;
-}
-
-static void output_abandon(struct output *out)
-{
-	if (out->part)
-		unlink(out->part);
-	free(out->part);
+	if (out->is_file)
+		return part_finish(&out->file);
+	return out->sync ? fsync(out->fd) : 0;
 }
 
 static int write_out(const struct input *in, int from, __u64 most, __u64 id)
@@ -154,7 +145,8 @@ static int write_out(const struct input *in, int from, __u64 most, __u64 id)
 		else
 			complain(&in->common, 0, NULL, "%s: %s", out.name,
 				 strerror(errno));
-		output_abandon(&out);
+		if (out.is_file)
+			part_abandon(&out.file);
 		return EXIT_NO;
 	}
 	if (in->common.json) {

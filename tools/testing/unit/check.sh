@@ -359,6 +359,39 @@ expect 1 'old can.t be read to its end: .*directory' 'export: that breaks' \
 ls "$tmp"/stream* >"$tmp/out" && [ "$(cat "$tmp/out")" = "$tmp/stream" ] &&
 	[ "$(wc -c <"$tmp/stream")" = 40 ]
 result $? 'export --output: the file before is left as it was'
+expect 1 'stream: Input/output error' 'export --output: a name that is not on the disk' \
+	pool env FAKE_NO_SYNC=1 "$cxlfork" export old -o "$tmp/stream"
+for signal in HUP INT TERM; do
+	mkdir "$tmp/ended"
+	env --default-signal=$signal LD_PRELOAD="$OUT/unit/fake_pool.so" FAKE_SLOW=600 \
+		"$cxlfork" export old --pool /dev/null -o "$tmp/ended/stream" >"$tmp/out" 2>&1 &
+	ended=$!
+	until [ -n "$(ls "$tmp/ended")" ]; do
+		sleep 0.1
+	done
+	kill -s $signal $ended
+	wait $ended 2>/dev/null
+	status=$?
+	[ "$(kill -l $status)" = $signal ] && rmdir "$tmp/ended"
+	result $? "export --output: ended by SIG$signal, nothing is left of it"
+	rm -rf "$tmp/ended"
+done
+mkdir "$tmp/other"
+ln -s "$tmp/other/there" "$tmp/other/link"
+ln -s other/link "$tmp/link"
+pool "$cxlfork" export old -o "$tmp/link" >"$tmp/out" 2>&1 &&
+	[ -L "$tmp/link" ] && [ "$(wc -c <"$tmp/other/there")" = 40 ]
+result $? 'export --output: where a symbolic link leads to'
+ln -s loop "$tmp/loop"
+expect 2 'Too many levels' 'export --output: a link to itself' \
+	pool "$cxlfork" export old -o "$tmp/loop"
+mkdir "$tmp/here"
+expect 0 '^x*$' 'export -o -' \
+	pool env -C "$tmp/here" "$cxlfork" export old -o -
+rmdir "$tmp/here"
+result $? 'export -o -: is no file'
+expect 2 'needs --output' 'export -o - --json: usage' \
+	pool "$cxlfork" export old --json -o -
 expect 1 'No space left' 'export: a full disk' \
 	pool "$cxlfork" export old -o /dev/full
 expect 2 'No such file' 'export: no such folder' \

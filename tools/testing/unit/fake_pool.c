@@ -9,7 +9,7 @@
  *
  * An exported checkpoint is STREAM bytes, "x" each.  FAKE_SLOW=N: they come one
  * by one, in N tenths of a second; FAKE_BROKEN: none can
- * be read.
+ * be read.  FAKE_NO_SYNC: a folder can't be brought to the disk.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +20,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cxlfork.h"
@@ -286,5 +287,15 @@ int ioctl(int fd, unsigned long request, ...)
 	if (err >= 0)
 		return err;
 	errno = -err;
+	return -1;
+}
+
+int fsync(int fd)
+{
+	struct stat st;
+
+	if (!getenv("FAKE_NO_SYNC") || fstat(fd, &st) || !S_ISDIR(st.st_mode))
+		return syscall(SYS_fsync, fd);
+	errno = EIO;
 	return -1;
 }
