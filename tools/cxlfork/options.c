@@ -60,16 +60,23 @@ void parse(const char *title, const struct argp *argp, int argc, char **argv,
 	argp_parse(argp, argc, argv, 0, NULL, input);
 }
 
+/* Decimal (whatever zeros it begins with), or hexadecimal after 0x. */
+static bool is_number(const char *text, __u64 *value)
+{
+	bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
+	char *end;
+
+	errno = 0;
+	*value = strtoull(text, &end, hex ? 16 : 10);
+	return isdigit((unsigned char)text[0]) && !*end && !errno;
+}
+
 __u64 parse_number(struct argp_state *state, const char *what,
 		   const char *text, __u64 min, __u64 max)
 {
 	__u64 value;
-	char *end;
 
-	errno = 0;
-	value = strtoull(text, &end, 0);
-	if (!isdigit((unsigned char)text[0]) || *end || errno ||
-	    value < min || value > max)
+	if (!is_number(text, &value) || value < min || value > max)
 		argp_error(state, "%s: `%s' is not a number from %llu to %llu",
 			   what, text, min, max);
 	return value;
@@ -107,15 +114,28 @@ __u64 parse_duration(struct argp_state *state, const char *what,
 {
 	static const __u64 worth[] = { 1, 60, 3600, 86400, 604800 };
 
+	__u64 value;
+
 	if (!strcmp(text, "never"))
 		return 0;
-	return parse_unit(state, what, text, "smhdw", worth);
+	value = parse_unit(state, what, text, "smhdw", worth);
+	/* for the kernel that is never, and so for nobody else */
+	if (!value)
+		argp_error(state,
+			   "%s: no time at all: give `never', or delete it (cxlfork rm)",
+			   what);
+	return value;
 }
 
 void check_name(struct argp_state *state, const char *name)
 {
 	const char *c;
+	__u64 id;
 
+	if (cxlfork_parse_id(name, &id))
+		argp_error(state,
+			   "the name `%s' is a number, and would be taken for an id; begin it with a letter",
+			   name);
 	if (!*name || strlen(name) >= CXLFORK_NAME_MAX)
 		argp_error(state, "a name has 1 to %d characters",
 			   CXLFORK_NAME_MAX - 1);
@@ -130,7 +150,7 @@ __u32 parse_mode(struct argp_state *state, const char *text)
 	char *end;
 	unsigned long mode = strtoul(text, &end, 8);
 
-	if (!*text || *end || mode & ~0666UL)
+	if (!isdigit((unsigned char)text[0]) || *end || mode & ~0666UL)
 		argp_error(state, "--mode: `%s' is not an octal number of 4s and 2s, such as 640",
 			   text);
 	return mode & 066;
@@ -150,12 +170,14 @@ int find_id(int pool, const char *what, __u64 *id)
 {
 	struct cxlfork_ckpt_info info;
 
-	if (cxlfork_parse_id(what, id))
+	if (!cxlfork_lookup(pool, what, &info)) {
+		*id = info.id;
 		return 0;
-	if (cxlfork_lookup(pool, what, &info))
-		return errno;
-	*id = info.id;
-	return 0;
+	}
+	/* One that we are not shown: what we may is the kernel's to say. */
+	if (errno != ENOTUNIQ && cxlfork_parse_id(what, id))
+		return 0;
+	return errno;
 }
 
 int complain_ckpt(const struct common *common, int err, const char *what)
@@ -222,15 +244,15 @@ int open_image(const struct common *common, const struct region *region,
 	       const struct geometry *geo, const char *what, struct ckpt *ckpt,
 	       struct image *image, struct findings *findings)
 {
-	int nr = ckpt_find(region, geo, what, ckpt);
+	int err = -ckpt_find(region, geo, what, ckpt);
 
-	if (nr < 0)
-		complain(common, ENOMEM, NULL, "%s", what);
-	else if (!nr)
-		complain(common, 0, NULL, "there is no checkpoint `%s'", what);
-	else if (nr > 1)
-		complain(common, ENOTUNIQ, NULL, "%s", what);
-	if (nr != 1)
+	if (err == ENOENT || err == ENOTUNIQ || err == ENOMEM)
+		complain_ckpt(common, err, what);
+	else if (err)
+		complain(common, 0, NULL,
+			 "checkpoint `%s' is not found, and not all directories can be read: %s",
+			 what, strerror(err));
+	if (err)
 		return -1;
 	findings_at(findings, "checkpoint 0x%llx", ckpt->id);
 	if (ckpt->state != CXLFORK_CKPT_LIVE &&

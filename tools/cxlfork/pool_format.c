@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Superblock, host slots and directory of a pool. */
+#include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cxlfork.h"
 #include "crc32c.h"
@@ -241,42 +243,84 @@ bool ckpt_load(const struct region *region, const struct geometry *geo,
 	return to->id == id;
 }
 
-static bool is_meant(const struct ckpt *ckpt, __u64 id, const char *name)
+static bool has_name(const struct ckpt *ckpt, const char *name)
 {
-	if (ckpt->state == CXLFORK_CKPT_FREE)
-		return false;
-	if (id)
-		return ckpt->id == id;
-	return ckpt->state == CXLFORK_CKPT_LIVE &&
+	return *name && ckpt->state == CXLFORK_CKPT_LIVE &&
 	       is_text(ckpt->entry.name, sizeof(ckpt->entry.name)) &&
 	       !strcmp((const char *)ckpt->entry.name, name);
+}
+
+/**
+ * struct search - as cxlfork_lookup() goes about it
+ * @id:		what it is if it is an id, or 0
+ * @name:	and if it is a name
+ * @own:	the caller's that have the name
+ * @others:	other users' that have it
+ * @is_id:	it is an id that there is
+ * @unread:	a slot can't be read: errno
+ */
+struct search {
+	__u64		id;
+	const char	*name;
+	unsigned int	own;
+	unsigned int	others;
+	bool		is_id;
+	int		unread;
+};
+
+/* Is this it, or is it better than what there was? */
+static bool fits(struct search *search, const struct ckpt *ckpt)
+{
+	if (search->is_id || ckpt->state == CXLFORK_CKPT_FREE)
+		return false;
+	search->is_id = ckpt->id == search->id;
+	if (search->is_id)
+		return true;
+	if (!has_name(ckpt, search->name))
+		return false;
+	if (le32(ckpt->entry.uid) == geteuid()) {
+		search->own++;
+		return true;
+	}
+	search->others++;
+	return !search->own;
+}
+
+static int verdict(const struct search *search)
+{
+	unsigned int nr = search->own ?: search->others;
+
+	if (search->is_id || nr == 1)
+		return 0;
+	if (nr)
+		return -ENOTUNIQ;
+	return -(search->unread ?: ENOENT);
 }
 
 int ckpt_find(const struct region *region, const struct geometry *geo,
 	      const char *what, struct ckpt *found)
 {
 	struct cxlfork_slot *slot = malloc(sizeof(*slot));
+	struct search search = { .name = what };
 	struct ckpt ckpt;
-	__u64 id = 0;
 	__u32 s, i;
-	int nr = 0;
 
 	if (!slot)
-		return -1;
-	cxlfork_parse_id(what, &id);
+		return -ENOMEM;
+	cxlfork_parse_id(what, &search.id);
 	for (s = 0; s < geo->nr_slots; s++) {
-		if (!slot_load(region, geo, s, slot))
+		if (!slot_load(region, geo, s, slot)) {
+			search.unread = errno;
 			continue;
+		}
 		for (i = 0; i < CXLFORK_MAX_CKPTS; i++) {
 			ckpt_take(slot, s, i, &ckpt);
-			if (!is_meant(&ckpt, id, what))
-				continue;
-			*found = ckpt;
-			nr++;
+			if (fits(&search, &ckpt))
+				*found = ckpt;
 		}
 	}
 	free(slot);
-	return nr;
+	return verdict(&search);
 }
 
 /* What is there from the beginning. */

@@ -78,8 +78,9 @@ bool ckpt_load(const struct region *region, const struct geometry *geo,
 void ckpt_take(const struct cxlfork_slot *from, __u32 slot, __u32 idx,
 	       struct ckpt *to);
 /*
- * Find what is meant: an id means an entry in any state but free, a name a live
- * one. Returns how many there are, of which @found is one; or -1: out of memory.
+ * Find what is meant: an entry of this id in any state but free, or else a live
+ * one of this name, the caller's own or the only one.  0, -ENOENT, -ENOTUNIQ,
+ * -ENOMEM; or the errno of a slot that can't be read, where it may be.
  */
 int ckpt_find(const struct region *region, const struct geometry *geo,
 	      const char *what, struct ckpt *found);

@@ -52,6 +52,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 			argp_error(state, "either --need or --all, once");
 		in->reclaim.need = key == OPTION_ALL ? CXLFORK_RECLAIM_ALL :
 				   parse_size(state, "--need", arg);
+		if (key == OPTION_NEED &&
+		    in->reclaim.need == CXLFORK_RECLAIM_ALL)
+			argp_error(state, "--need: no pool has as much; give --all");
 		return 0;
 	case OPTION_DRY_RUN:
 		in->reclaim.dry_run = true;

@@ -54,8 +54,10 @@ bool region_read(const struct region *region, __u64 offset, void *to,
 {
 	char *at = to;
 
-	if (offset > region->size || size > region->size - offset)
+	if (offset > region->size || size > region->size - offset) {
+		errno = ENXIO;
 		return false;
+	}
 	if (region->memory) {
 		memcpy(to, (const char *)region->memory + offset, size);
 		return true;
@@ -65,6 +67,8 @@ bool region_read(const struct region *region, __u64 offset, void *to,
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (!n)
+			errno = EIO;	/* it has become shorter */
 		if (n <= 0)
 			return false;
 		at += n;

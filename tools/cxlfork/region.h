@@ -25,7 +25,7 @@ int region_open(struct region *region, const char *path);
 int region_of_pool(struct region *region, int pool);
 void region_close(struct region *region);
 
-/* All of [@offset, @offset + @size), or false. */
+/* All of [@offset, @offset + @size); or false, and errno. */
 bool region_read(const struct region *region, __u64 offset, void *to,
 		 size_t size);
 

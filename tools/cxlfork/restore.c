@@ -242,13 +242,54 @@ static pid_t start(int pool, const struct input *in,
 			     in->detach ? CXLFORK_SPAWN_SETSID : 0, reports);
 }
 
+static bool look_up(int pool, struct input *in)
+{
+	struct cxlfork_ckpt_info info;
+
+	if (cxlfork_lookup(pool, in->what, &info))
+		return false;
+	in->order.id = info.id;
+	return true;
+}
+
+/* -1: it was said why. */
+static pid_t start_what(int pool, struct input *in,
+			struct cxlfork_reports *reports)
+{
+	bool is_id = cxlfork_parse_id(in->what, &in->order.id);
+	__u64 id = in->order.id;
+	pid_t pid;
+
+	if (!is_id && !look_up(pool, in)) {
+		if (errno == ENOENT)
+			complain(&in->common, 0, NULL,
+				 "there is no live checkpoint `%s'", in->what);
+		else
+			complain(&in->common, errno, NULL, "%s", in->what);
+		return -1;
+	}
+	/* What may be an id is for the kernel to judge; else it is a name. */
+	pid = start(pool, in, reports);
+	if (pid < 0 && errno == ENOENT && is_id) {
+		if (look_up(pool, in) && in->order.id != id)
+			pid = start(pool, in, reports);
+		else
+			errno = ENOENT;
+	}
+	if (pid < 0)
+		complain(&in->common, errno, reports,
+			 "checkpoint %s can't be restored%s%s", in->what,
+			 in->ghost ? " by the ghost at " : "",
+			 in->ghost ? in->ghost : "");
+	return pid;
+}
+
 int cmd_restore(int argc, char **argv)
 {
 	static char payload[CXLFORK_PAYLOAD_MAX + 1];
 	struct cxlfork_report list[NR_REPORTS];
 	struct cxlfork_reports reports = { .room = NR_REPORTS, .list = list };
 	static struct input in;
-	struct cxlfork_ckpt_info info;
 	int pool, status;
 	pid_t pid;
 
@@ -258,23 +299,9 @@ int cmd_restore(int argc, char **argv)
 	pool = open_pool(&in.common);
 	if (pool < 0)
 		return EXIT_TROUBLE;
-	/* an id is for the kernel to judge, a name has to be looked up */
-	if (!cxlfork_parse_id(in.what, &in.order.id)) {
-		if (cxlfork_lookup(pool, in.what, &info)) {
-			if (errno == ENOENT)
-				return complain(&in.common, 0, NULL,
-						"there is no live checkpoint `%s'",
-						in.what);
-			return complain(&in.common, errno, NULL, "%s", in.what);
-		}
-		in.order.id = info.id;
-	}
-	pid = start(pool, &in, &reports);
+	pid = start_what(pool, &in, &reports);
 	if (pid < 0)
-		return complain(&in.common, errno, &reports,
-				"checkpoint %s can't be restored%s%s", in.what,
-				in.ghost ? " by the ghost at " : "",
-				in.ghost ? in.ghost : "");
+		return EXIT_NO;
 	status = write_pidfile(&in, pid);
 	if (in.detach || in.ghost) {
 		print_pid(&in, pid);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -98,24 +99,23 @@ void handover_listen(struct argp_state *state, struct handover *to,
 		.ai_socktype	= SOCK_STREAM,
 		.ai_flags	= AI_PASSIVE | AI_NUMERICSERV,
 	};
-	const char *rest, *port;
-	char *addr = NULL;
+	const char *rest, *colon;
+	char *addr = NULL, port[8];
 	int image_fd = split(state, "--listen", text, &rest);
 	int fd = -1, ret;
 
-	port = strrchr(rest, ':');
-	if (port) {
-		size_t len = port - rest;
+	colon = strrchr(rest, ':');
+	if (colon) {
+		size_t len = colon - rest;
 
 		if (len >= 2 && rest[0] == '[' && rest[len - 1] == ']')
 			addr = strndup(rest + 1, len - 2);
 		else if (len)
 			addr = strndup(rest, len);
-		port++;
-	} else {
-		port = rest;
 	}
-	parse_number(state, "--listen: port", port, 0, 65535);
+	snprintf(port, sizeof(port), "%u",
+		 (__u16)parse_number(state, "--listen: port",
+				     colon ? colon + 1 : rest, 0, 65535));
 	if (!addr)
 		hints.ai_family = AF_INET;	/* a port alone: all of IPv4 */
 	ret = getaddrinfo(addr, port, &hints, &list);

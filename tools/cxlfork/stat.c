@@ -10,7 +10,7 @@
 
 struct input {
 	struct common	common;
-	const char	*pid;
+	int		pid;
 };
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -24,8 +24,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_ARG:
 		if (in->pid)
 			argp_error(state, "one process only");
-		parse_number(state, "process id", arg, 1, INT32_MAX);
-		in->pid = arg;
+		in->pid = parse_number(state, "process id", arg, 1, INT32_MAX);
 		return 0;
 	case ARGP_KEY_NO_ARGS:
 		argp_error(state, "which process? give its PID");
@@ -85,7 +84,7 @@ int cmd_stat(int argc, char **argv)
 	int lines = 0;
 
 	parse("cxlfork stat", &argp, argc, argv, &in);
-	snprintf(path, sizeof(path), "/proc/%s/cxlfork_stat", in.pid);
+	snprintf(path, sizeof(path), "/proc/%d/cxlfork_stat", in.pid);
 	file = fopen(path, "re");
 	if (!file) {
 		if (errno == ENOENT && access("/proc/self/cxlfork_stat", F_OK))
@@ -93,7 +92,7 @@ int cmd_stat(int argc, char **argv)
 				 "this kernel has no /proc/PID/cxlfork_stat; boot one that is built with CONFIG_CXLFORK");
 		else
 			complain(&in.common, errno == ENOENT ? ESRCH : errno,
-				 NULL, "process %s", in.pid);
+				 NULL, "process %d", in.pid);
 		return EXIT_TROUBLE;
 	}
 	if (in.common.json)
@@ -114,7 +113,7 @@ int cmd_stat(int argc, char **argv)
 		if (object)
 			json_object_put(object);
 		return complain(&in.common, 0, NULL,
-				"process %s is no clone", in.pid);
+				"process %d is no clone", in.pid);
 	}
 	if (object)
 		print_json(object);

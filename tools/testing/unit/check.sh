@@ -121,6 +121,24 @@ flip_bit5 "$tmp/touched" $((2 * 2097152 + 4096))
 "$cxlfork" pool digest --file "$tmp/touched" resize >"$tmp/out" 2>&1 &&
 	! cmp -s "$tmp/out" "$tmp/digest"
 result $? 'digest: the same bit of a data page does'
+cp "$pool" "$tmp/names"		# of the child, whose CRC is wrong then
+of_name=$((65536 + 98304 + 4096 + 9 * 256 + 136))
+poke "$tmp/names" $((of_name + 6)) 000
+poke "$tmp/names" $((of_name - 16)) 001
+if [ "$(id -u)" -eq 0 ]; then
+	expect 0 '  0x20103$' 'digest: of two of a name my own' \
+		"$cxlfork" pool digest --file "$tmp/names" resize
+else
+	expect 1 'give its id' 'digest: two of a name' \
+		"$cxlfork" pool digest --file "$tmp/names" resize
+fi
+poke "$tmp/names" "$of_name" 071
+poke "$tmp/names" $((of_name + 1)) 000
+expect 1 '0x40209 is damaged: CRC' 'digest: a name that is a number' \
+	"$cxlfork" pool digest --file "$tmp/names" 9
+poke "$tmp/names" "$of_name" 000
+expect 1 'no checkpoint' 'digest: no name' \
+	"$cxlfork" pool digest --file "$tmp/names" ''
 expect 1 'no checkpoint' 'digest: no such' \
 	"$cxlfork" pool digest --file "$pool" other
 
@@ -178,7 +196,21 @@ expect 2 'not a number' 'pool format: slots' "$cxlfork" pool format --slots 17
 expect 2 'one of smhdw' 'checkpoint: a time' "$cxlfork" checkpoint 1 --ttl 5x
 expect 2 'one of smhdw' 'checkpoint: a time too long' \
 	"$cxlfork" checkpoint 1 --ttl 99999999999999999999
+expect 2 'give .never' 'checkpoint: no time' "$cxlfork" checkpoint 1 --ttl 0
+expect 2 'give .never' 'set: no time' "$cxlfork" set x --ttl 0h
 expect 2 'octal' 'checkpoint: a mode' "$cxlfork" checkpoint 1 --mode 755
+expect 2 'octal' 'checkpoint: a mode that is none' \
+	"$cxlfork" checkpoint 1 --mode +640
+expect 2 'taken for an id' 'checkpoint: a number as name' \
+	"$cxlfork" checkpoint 1 --name 65793
+expect 2 'taken for an id' 'import: a number as name' \
+	"$cxlfork" import --name 0x5 /dev/null
+expect 2 '17. is not a number from 1 to 16' 'pool format: zeros do not matter' \
+	"$cxlfork" pool format --slots 017
+expect 2 'is not a number from 1 to 16' 'pool format: hexadecimal' \
+	"$cxlfork" pool format --slots 0x11
+expect 2 'give --all' 'pool reclaim: more than there can be' \
+	"$cxlfork" pool reclaim --need 18446744073709551615
 expect 2 'give --ttl' 'set: what?' "$cxlfork" set x
 expect 2 'one of KMGT' 'pool reclaim: how much?' \
 	"$cxlfork" pool reclaim --need 5Q
@@ -202,6 +234,14 @@ else
 	expect 1 'no cxlfork' 'restore --detach: no such call' \
 		"$cxlfork" restore --detach --pool /dev/null 1
 	expect 2 'cxlfork_stat' 'stat: no such file' "$cxlfork" stat $$
+	: >"$tmp/out"
+	strace -o "$tmp/out" -e trace=openat "$cxlfork" stat 0x1f >/dev/null 2>&1
+	if [ -s "$tmp/out" ]; then
+		grep -q '"/proc/31/cxlfork_stat"' "$tmp/out"
+		result $? 'stat: hexadecimal'
+	else
+		skip 'stat: hexadecimal' 'no strace'
+	fi
 
 	"$OUT/cxlfork-ghost" --socket "$tmp/ghost" &
 	ghost=$!
@@ -321,6 +361,15 @@ expect 0 '^expires in 0 s$' 'set --ttl never' \
 expect 1 'only the host that has it' 'set: on another host' \
 	pool "$cxlfork" set late --ttl 5
 json 'set --json' pool "$cxlfork" pin --json 0x5
+expect 0 '^pinned$' 'pin: a name that is a number' pool "$cxlfork" pin 4711
+expect 0 '^expires in 60 s$' 'set: an id that is a name as well' \
+	pool "$cxlfork" set 65793 --ttl 60
+expect 0 'clone of 0x10302' 'restore: a name that is a number' \
+	env FAKE_GONE=4711 CXLFORK_POOL=/dev/null \
+	LD_PRELOAD="$OUT/unit/fake_pool.so $OUT/unit/fake_kernel.so" "$cxlfork" restore 4711
+expect 0 'clone of 0x1267' 'restore: an id first' \
+	env CXLFORK_POOL=/dev/null \
+	LD_PRELOAD="$OUT/unit/fake_pool.so $OUT/unit/fake_kernel.so" "$cxlfork" restore 4711
 expect 1 'pinned (cxlfork unpin' 'rm: pinned' pool "$cxlfork" rm 0x10105
 expect 1 "another user's" 'rm: not permitted' pool "$cxlfork" rm theirs
 if command -v python3 >/dev/null; then

@@ -4,7 +4,8 @@
  * that the commands and the Python module can be tested on any kernel.
  *
  * FAKE_OBSTACLES=N: refuse, with N records.  FAKE_EXIT=N: the status that a
- * clone exits with; FAKE_SIGNAL=N: the signal it dies from.
+ * clone exits with; FAKE_SIGNAL=N: the signal it dies from.  FAKE_GONE=N: there is
+ * no checkpoint of this id.
  */
 #include <errno.h>
 #include <signal.h>
@@ -76,6 +77,10 @@ static long fake_cxlrestore(struct cxlrestore_args *args)
 
 	if (refuse((void *)args->reports, &args->nr_reports))
 		return -1;
+	if (args->id == (__u64)number("FAKE_GONE")) {
+		errno = ENOENT;
+		return -1;
+	}
 	for (i = 0; i < args->nr_fds; i++)
 		if (map[i].image_fd == STDOUT_FILENO)
 			out = map[i].ghost_fd;

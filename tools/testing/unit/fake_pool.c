@@ -45,6 +45,8 @@ static struct cxlfork_ckpt_info ckpts[] = {
 	  .refs = 1, .held = 1 },
 	{ .id = 0x10300, .name = "theirs", .created = 500, .uid = OTHER_UID },
 	{ .id = 0x10301, .name = "web", .created = 9000, .uid = OTHER_UID },
+	/* as the system call takes it, not the command */
+	{ .id = 0x10302, .name = "4711", .created = 900, .pins = 1 },
 };
 
 static __u64 free_extents = 1;
@@ -80,7 +82,7 @@ static int fake_info(struct cxlfork_pool_info *info)
 	info->version = 2;
 	info->size = 16 * EXTENT;
 	info->extent_size = EXTENT;
-	info->nr_extents = 12;
+	info->nr_extents = 13;
 	info->free_extents = free_extents;
 	info->nr_slots = 4;
 	info->flags = CXLFORK_POOL_COHERENT;
