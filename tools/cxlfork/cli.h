@@ -119,8 +119,8 @@ int open_region(const struct common *common, const char *file,
 		struct region *region);
 
 /*
- * Open the image of the checkpoint that @what, an id or a name, means; or say
- * why not, then -1. @findings gets what is wrong with it.
+ * Open the image of the checkpoint that @what, an id or a name, means: 0; or
+ * say why not, then the exit status. @findings gets what is wrong with it.
  */
 struct ckpt;
 struct findings;

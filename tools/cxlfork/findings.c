@@ -56,6 +56,11 @@ size_t findings_listed(const struct findings *findings)
 	return findings->nr < findings->room ? findings->nr : findings->room;
 }
 
+const char *findings_first(const struct findings *findings)
+{
+	return findings_listed(findings) ? findings->list[0].text : "";
+}
+
 static struct finding *next_finding(struct findings *findings)
 {
 	size_t room = findings->room ? 2 * findings->room : 16;

@@ -61,6 +61,8 @@ bool check_reserved(struct findings *findings, const char *what,
 bool no_memory(struct findings *findings);
 /* How many of them are in the list. */
 size_t findings_listed(const struct findings *findings);
+/* What the first one says, which may have found no room. */
+const char *findings_first(const struct findings *findings);
 /* Drop those that an earlier look, @before, has not found. */
 void findings_common(struct findings *findings, const struct findings *before);
 void findings_free(struct findings *findings);

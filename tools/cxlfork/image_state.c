@@ -20,6 +20,12 @@ enum { REG_IP = 16, REG_CS = 17, REG_SP = 19, REG_SS = 20 };
 /* The XSAVE area: where its header is, and the least there is of it. */
 #define XSAVE_HEADER	512
 #define XSAVE_MIN	576
+#define XSAVE_MAX	65536
+
+#define MAX_FDS		BIT_ULL(20)
+
+/* Pages before the vDSO that belong to it (vvar). */
+#define VVAR_PAGES	4
 
 static bool check_string(const struct image *image, const char *what, __u32 at,
 			 struct findings *findings)
@@ -61,9 +67,6 @@ static void check_task(const struct image *image, struct findings *findings)
 	check_addr("task: GS base", le64(task->gsbase), 0, findings);
 	check_addr("task: rseq area", le64(task->rseq),
 		   le32(task->rseq_len), findings);
-	check_addr("task: robust list", le64(task->robust_list), 0,
-		   findings);
-	check_addr("task: clear_tid", le64(task->clear_tid), 4, findings);
 	check_addr("task: payload buffer", le64(task->payload),
 		   le32(task->payload_max), findings);
 	check_addr("task: place of the payload size",
@@ -71,8 +74,6 @@ static void check_task(const struct image *image, struct findings *findings)
 	if (le32(task->payload_max) > CXLFORK_PAYLOAD_MAX)
 		problem(findings, BAD_TASK_PAYLOAD, "task: payload of %u bytes",
 			le32(task->payload_max));
-	check_addr("task: signal stack", le64(task->altstack_sp),
-		   le64(task->altstack_size), findings);
 	check_addr("task: stack pointer", le64(task->regs[REG_SP]), 0,
 		   findings);
 	if (task->rseq && (le64(task->rseq) % RSEQ_ALIGN ||
@@ -104,7 +105,7 @@ static void check_xstate(const struct image *image, struct findings *findings)
 
 	if (!sec->data)
 		return;
-	if (sec->length < XSAVE_MIN) {
+	if (sec->length < XSAVE_MIN || sec->length > XSAVE_MAX) {
 		problem(findings, BAD_XSTATE_SIZE,
 			"xstate: %llu bytes are no XSAVE area", sec->length);
 		return;
@@ -154,7 +155,6 @@ static void check_mm(const struct image *image, struct findings *findings)
 			{ "environment", mm->env_start, mm->env_end },
 			{ "stack", mm->start_stack, mm->start_stack },
 			{ "mmap base", mm->mmap_base, mm->mmap_base },
-			{ "vdso", mm->vdso, mm->vdso },
 		};
 
 		for (i = 0; i < ARRAY_SIZE(spans); i++)
@@ -165,7 +165,9 @@ static void check_mm(const struct image *image, struct findings *findings)
 					le64(spans[i].start),
 					le64(spans[i].end));
 	}
-	if (le64(mm->vdso) & (PAGE_BYTES - 1))
+	if (mm->vdso && (le64(mm->vdso) & (PAGE_BYTES - 1) ||
+			 le64(mm->vdso) < VVAR_PAGES * PAGE_BYTES ||
+			 le64(mm->vdso) > USER_END - PAGE_BYTES))
 		problem(findings, BAD_MM_VDSO, "mm: vdso at 0x%llx",
 			le64(mm->vdso));
 	if (le32(mm->exe) >= image->sec[CXLFORK_SEC_FILES].nr)
@@ -183,21 +185,11 @@ static void check_mm(const struct image *image, struct findings *findings)
 static void check_signals(const struct image *image, struct findings *findings)
 {
 	const struct section *sec = &image->sec[CXLFORK_SEC_SIGACTIONS];
-	const struct cxlfork_sigaction *action = sec->data;
-	__u32 i;
 
-	if (!action)
-		return;
-	if (sec->nr != NR_SIGNALS)
+	/* Handlers may be anything: rt_sigaction() takes that from anybody. */
+	if (sec->data && sec->nr != NR_SIGNALS)
 		problem(findings, BAD_SIGNALS, "sigactions: %u of them",
 			sec->nr);
-	for (i = 0; i < sec->nr; i++) {
-		if (le64(action[i].handler) > USER_END ||
-		    le64(action[i].restorer) > USER_END)
-			problem(findings, BAD_SIGNAL_HANDLER,
-				"sigactions: handler 0x%llx of signal %u",
-				le64(action[i].handler), i + 1);
-	}
 }
 
 static void check_strings(const struct image *image, struct findings *findings)
@@ -219,6 +211,12 @@ void check_state(const struct image *image, struct findings *findings)
 	check_signals(image, findings);
 }
 
+/* Are the bytes of it that are none zero? */
+static bool digest_ends(const __u8 *digest, size_t room, __u32 length)
+{
+	return length > room || all_zero(digest + length, room - length);
+}
+
 static void check_file(const struct image *image, __u32 i,
 		       struct findings *findings)
 {
@@ -238,6 +236,12 @@ static void check_file(const struct image *image, __u32 i,
 		problem(findings, BAD_FILE_DIGEST,
 			"file %u: digest of %u bytes, build id of %u", i,
 			le32(file->verity_len), le32(file->build_id_len));
+	if (!digest_ends(file->verity, sizeof(file->verity),
+			 le32(file->verity_len)) ||
+	    !digest_ends(file->build_id, sizeof(file->build_id),
+			 le32(file->build_id_len)))
+		problem(findings, BAD_FILE_DIGEST,
+			"file %u: bytes behind digest or build id", i);
 }
 
 static void check_dup(const struct image *image, __u32 i, const char *what,
@@ -255,6 +259,19 @@ static void check_dup(const struct image *image, __u32 i, const char *what,
 	else if (fds[i].kind != fds[same].kind)
 		problem(findings, BAD_FD_SAME,
 			"%s: the same as one of another kind", what);
+}
+
+/* What is opened again. */
+static void check_opened(const struct image *image, const struct cxlfork_fd *fd,
+			 const char *what, struct findings *findings)
+{
+	bool device = le32(fd->kind) == CXLFORK_FD_CHARDEV;
+
+	check_string(image, what, le32(fd->path), findings);
+	if (device != !!fd->rdev)
+		problem(findings, BAD_FD_RDEV,
+			"%s: device number 0x%x of a %s", what, le32(fd->rdev),
+			device ? "device" : "file");
 }
 
 static void check_fd(const struct image *image, __u32 i,
@@ -277,7 +294,7 @@ static void check_fd(const struct image *image, __u32 i,
 	if (flags & CXLFORK_FD_SAME)
 		check_dup(image, i, what, findings);
 	else if (kind == CXLFORK_FD_REGULAR || kind == CXLFORK_FD_CHARDEV)
-		check_string(image, what, le32(fd->path), findings);
+		check_opened(image, fd, what, findings);
 	if (le64(fd->pos) >> 63)
 		problem(findings, BAD_FD_POS, "%s: offset 0x%llx", what,
 			le64(fd->pos));
@@ -288,10 +305,17 @@ static void check_fd(const struct image *image, __u32 i,
 
 void check_files(const struct image *image, struct findings *findings)
 {
-	__u32 i;
+	__u32 files = image->sec[CXLFORK_SEC_FILES].nr;
+	__u32 vmas = image->sec[CXLFORK_SEC_VMAS].nr;
+	__u32 fds = image->sec[CXLFORK_SEC_FDS].nr, i;
 
-	for (i = 0; i < image->sec[CXLFORK_SEC_FILES].nr; i++)
+	if (image->sec[CXLFORK_SEC_VMAS].data && files > vmas + 1)
+		problem(findings, BAD_FILES, "files: %u, of %u mappings",
+			files, vmas);
+	for (i = 0; i < files; i++)
 		check_file(image, i, findings);
-	for (i = 0; i < image->sec[CXLFORK_SEC_FDS].nr; i++)
+	if (fds > MAX_FDS)
+		problem(findings, BAD_FDS, "fds: %u of them", fds);
+	for (i = 0; i < fds; i++)
 		check_fd(image, i, findings);
 }

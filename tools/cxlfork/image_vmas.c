@@ -51,7 +51,8 @@ static void check_vma(const struct image *image, __u32 i,
 		problem(findings, BAD_VMA_ANON,
 			"vma %u: of a file, with flags 0x%x of memory", i,
 			flags);
-	if (le64(vma->pgoff) > ~0ULL - ((end - start) >> 12))
+	if (le64(vma->pgoff) > (file == CXLFORK_NO_FILE ? ~0ULL : ~0ULL >> 12) -
+			       ((end - start) >> 12))
 		problem(findings, BAD_VMA_PGOFF,
 			"vma %u: offset of 0x%llx pages", i, le64(vma->pgoff));
 	if (vma->reserved)
@@ -181,12 +182,19 @@ static void check_dirty(const struct image *image, __u64 i,
 }
 
 /* A page of 2 MiB is one extent, mapped from its start to its end. */
-static void check_huge(const struct image *image, __u64 i, const __le64 *entries,
+static void check_huge(const struct image *image, __u64 i,
+		       const struct cxlfork_vma *vma, const __le64 *entries,
 		       struct findings *findings)
 {
 	__u64 first = entry_target(image, le64(entries[0]));
 	unsigned int n;
 
+	/* A PMD with an inverted address is nothing that anybody makes. */
+	if (vma && !(le32(vma->flags) & RWX)) {
+		problem(findings, BAD_LEAF_HUGE,
+			"leaf %llu: its mapping allows no access", i);
+		return;
+	}
 	for (n = 0; n < CXLFORK_LEAF_ENTRIES; n++) {
 		if (entry_target(image, le64(entries[n])) != first + n * PAGE_BYTES ||
 		    first % CXLFORK_EXTENT_SIZE) {
@@ -202,7 +210,7 @@ static void check_leaf(const struct image *image, struct walk *walk, __u64 i,
 {
 	const struct cxlfork_leaf *leaf = &image_leaves(image)[i];
 	__u64 addr = le64(leaf->addr);
-	const struct cxlfork_vma *vma;
+	const struct cxlfork_vma *vma, *first;
 	__le64 entries[CXLFORK_LEAF_ENTRIES];
 	__u32 n, nr = 0;
 
@@ -216,13 +224,14 @@ static void check_leaf(const struct image *image, struct walk *walk, __u64 i,
 	    le32(leaf->flags) == CXLFORK_LEAF_HUGE)
 		problem(findings, BAD_LEAF_FLAGS, "leaf %llu: flags 0x%x", i,
 			le32(leaf->flags));
-	vma = vma_at(image, walk, addr);
-	if (!vma && !vma_below(image, walk, addr + LEAF_BYTES))
+	first = vma_at(image, walk, addr);
+	if (!first && !vma_below(image, walk, addr + LEAF_BYTES))
 		problem(findings, BAD_LEAF_NOWHERE,
 			"leaf %llu: nothing is mapped there", i);
 	if (le32(leaf->flags) & CXLFORK_LEAF_WHOLE &&
-	    (!vma || le64(vma->end) - addr < LEAF_BYTES ||
-	     le32(vma->file) != CXLFORK_NO_FILE || !vma_has_pages(le32(vma->flags))))
+	    (!first || le64(first->end) - addr < LEAF_BYTES ||
+	     le32(first->file) != CXLFORK_NO_FILE ||
+	     !vma_has_pages(le32(first->flags))))
 		problem(findings, BAD_LEAF_WHOLE,
 			"leaf %llu: no private anonymous mapping covers all of it",
 			i);
@@ -246,7 +255,7 @@ static void check_leaf(const struct image *image, struct walk *walk, __u64 i,
 			"leaf %llu: maps %u pages, not %u", i, nr,
 			le32(leaf->nr_pages));
 	if (le32(leaf->flags) & CXLFORK_LEAF_HUGE)
-		check_huge(image, i, entries, findings);
+		check_huge(image, i, first, entries, findings);
 	check_dirty(image, i, entries, findings);
 }
 

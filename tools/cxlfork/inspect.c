@@ -118,20 +118,25 @@ static int show(const struct input *in, const struct region *region,
 		const struct geometry *geo, struct findings *findings)
 {
 	struct view view = { .leaves = in->leaves };
+	int ret;
 
-	if (open_image(&in->common, region, geo, in->what, &view.ckpt,
-		       &view.image, findings))
-		return EXIT_NO;
+	ret = open_image(&in->common, region, geo, in->what, &view.ckpt,
+			 &view.image, findings);
+	if (ret)
+		return ret;
 	image_check(&view.image, findings);
-	if (!count(&view))
-		complain(&in->common, ENOMEM, NULL, "inspect");
-	else if (in->common.json)
+	ret = findings->nr ? EXIT_NO : 0;
+	if (findings->no_memory || !count(&view)) {
+		complain(&in->common, ENOMEM, NULL, "%s", in->what);
+		ret = EXIT_TROUBLE;
+	} else if (in->common.json) {
 		print_view_json(&view, findings);
-	else
+	} else {
 		print_view(&view, findings);
+	}
 	image_close(&view.image);
 	free(view.vma_pages);
-	return findings->nr ? EXIT_NO : 0;
+	return ret;
 }
 
 int cmd_inspect(int argc, char **argv)
@@ -149,7 +154,7 @@ int cmd_inspect(int argc, char **argv)
 		ret = show(&in, &region, &geo, &findings);
 	} else {
 		complain(&in.common, 0, NULL, "superblock: %s",
-			 findings.list ? findings.list[0].text : "");
+			 findings_first(&findings));
 		ret = EXIT_TROUBLE;
 	}
 	findings_free(&findings);

@@ -240,34 +240,41 @@ int open_region(const struct common *common, const char *file,
 	return -1;
 }
 
+static int complain_unfound(const struct common *common, int err,
+			    const char *what)
+{
+	if (err == ENOENT || err == ENOTUNIQ)
+		return complain_ckpt(common, err, what);
+	if (err == ENOMEM)
+		complain(common, err, NULL, "%s", what);
+	else
+		complain(common, 0, NULL,
+			 "checkpoint `%s' is not found, and not all directories can be read: %s",
+			 what, strerror(err));
+	return EXIT_TROUBLE;
+}
+
 int open_image(const struct common *common, const struct region *region,
 	       const struct geometry *geo, const char *what, struct ckpt *ckpt,
 	       struct image *image, struct findings *findings)
 {
 	int err = -ckpt_find(region, geo, what, ckpt);
 
-	if (err == ENOENT || err == ENOTUNIQ || err == ENOMEM)
-		complain_ckpt(common, err, what);
-	else if (err)
-		complain(common, 0, NULL,
-			 "checkpoint `%s' is not found, and not all directories can be read: %s",
-			 what, strerror(err));
 	if (err)
-		return -1;
+		return complain_unfound(common, err, what);
 	findings_at(findings, "checkpoint 0x%llx", ckpt->id);
 	if (ckpt->state != CXLFORK_CKPT_LIVE &&
-	    ckpt->state != CXLFORK_CKPT_RETIRING) {
-		complain(common, 0, NULL, "checkpoint 0x%llx is in state %s",
-			 ckpt->id, cxlfork_ckpt_state_name(ckpt->state));
-		return -1;
-	}
+	    ckpt->state != CXLFORK_CKPT_RETIRING)
+		return complain(common, 0, NULL,
+				"checkpoint 0x%llx is in state %s", ckpt->id,
+				cxlfork_ckpt_state_name(ckpt->state));
 	if (ckpt_check(geo, ckpt, findings) &&
 	    image_open(image, region, geo, ckpt, findings))
 		return 0;
-	if (findings->list)
-		complain(common, 0, NULL, "checkpoint 0x%llx is damaged: %s",
-			 ckpt->id, findings->list[0].text);
-	else
-		complain(common, ENOMEM, NULL, "%s", what);
-	return -1;
+	if (!findings->no_memory)
+		return complain(common, 0, NULL,
+				"checkpoint 0x%llx is damaged: %s", ckpt->id,
+				findings_first(findings));
+	complain(common, ENOMEM, NULL, "%s", what);
+	return EXIT_TROUBLE;
 }

@@ -13,7 +13,7 @@
 #include "le.h"
 #include "sha256.h"
 
-#define ENTRY_ACCESSED	(1ULL << 5)
+#define ENTRY_ACCESSED	BIT_ULL(5)
 
 struct input {
 	struct common	common;
@@ -147,7 +147,8 @@ static void print(const struct input *in, const struct ckpt *ckpt,
 
 static void print_digest_json(const struct input *in, const struct ckpt *ckpt,
 			      const struct image *image,
-			      const struct digest *digest)
+			      const struct digest *digest,
+			      const struct findings *findings)
 {
 	struct json_object *object = json_object_new_object(), *list, *item;
 	__u32 i;
@@ -157,6 +158,8 @@ static void print_digest_json(const struct input *in, const struct ckpt *ckpt,
 	json_num(object, "bytes", image->size);
 	json_num(object, "leaves", image->nr_leaves);
 	json_num(object, "accessed", digest->accessed);
+	if (findings->nr)
+		json_str(object, "damaged", findings_first(findings));
 	if (in->extents) {
 		list = json_object_new_array();
 		for (i = 0; i < image->nr_extents; i++) {
@@ -176,19 +179,28 @@ static int show(const struct input *in, const struct region *region,
 	struct digest digest = { 0 };
 	struct image image;
 	struct ckpt ckpt;
-	int ret = 0;
+	int ret;
 
-	if (open_image(&in->common, region, geo, in->what, &ckpt, &image,
-		       findings))
-		return EXIT_NO;
-	if (!make(&ckpt, &image, in->extents, &digest)) {
+	ret = open_image(&in->common, region, geo, in->what, &ckpt, &image,
+			 findings);
+	if (ret)
+		return ret;
+	ret = findings->nr ? EXIT_NO : 0;
+	if (findings->no_memory) {
+		complain(&in->common, ENOMEM, NULL, "%s", in->what);
+		ret = EXIT_TROUBLE;
+	} else if (!make(&ckpt, &image, in->extents, &digest)) {
 		complain(&in->common, 0, NULL,
 			 "checkpoint 0x%llx can't be read", ckpt.id);
 		ret = EXIT_TROUBLE;
 	} else if (in->common.json) {
-		print_digest_json(in, &ckpt, &image, &digest);
+		print_digest_json(in, &ckpt, &image, &digest, findings);
 	} else {
 		print(in, &ckpt, &image, &digest);
+		if (findings->nr)
+			complain(&in->common, 0, NULL,
+				 "checkpoint 0x%llx is damaged: %s", ckpt.id,
+				 findings_first(findings));
 	}
 	free(digest.extent);
 	image_close(&image);
@@ -210,7 +222,7 @@ int cmd_pool_digest(int argc, char **argv)
 		ret = show(&in, &region, &geo, &findings);
 	else
 		complain(&in.common, 0, NULL, "superblock: %s",
-			 findings.list ? findings.list[0].text : "");
+			 findings_first(&findings));
 	findings_free(&findings);
 	region_close(&region);
 	return ret;

@@ -337,6 +337,12 @@ static void check_known(const struct geometry *geo, const struct ckpt *ckpt,
 	if (!bytes || bytes & (CXLFORK_EXTENT_SIZE - 1) ||
 	    bytes > geo->size - data)
 		problem(findings, BAD_ENTRY_BYTES, "takes %llu bytes", bytes);
+	if (le64(entry->pages) > bytes >> 12)
+		problem(findings, BAD_ENTRY_PAGES, "%llu pages in %llu bytes",
+			le64(entry->pages), bytes);
+	if (le32(entry->nr_parents) > CXLFORK_MAX_PARENTS)
+		problem(findings, BAD_ENTRY_PARENTS, "%u parents",
+			le32(entry->nr_parents));
 	if (le32(entry->mode) & ~0777U)
 		problem(findings, BAD_ENTRY_MODE, "mode 0%o",
 			le32(entry->mode));
@@ -378,11 +384,5 @@ bool ckpt_check(const struct geometry *geo, const struct ckpt *ckpt,
 	if (first & (CXLFORK_EXTENT_SIZE - 1) || first >= geo->size ||
 	    first >> CXLFORK_EXTENT_SHIFT < geo->first_extent)
 		problem(findings, BAD_ENTRY_FIRST, "image at 0x%llx", first);
-	if (le64(entry->pages) > le64(entry->bytes) >> 12)
-		problem(findings, BAD_ENTRY_PAGES, "%llu pages in %llu bytes",
-			le64(entry->pages), le64(entry->bytes));
-	if (le32(entry->nr_parents) > CXLFORK_MAX_PARENTS)
-		problem(findings, BAD_ENTRY_PARENTS, "%u parents",
-			le32(entry->nr_parents));
 	return findings->nr == before;
 }

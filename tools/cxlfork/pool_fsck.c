@@ -157,8 +157,7 @@ int cmd_pool_fsck(int argc, char **argv)
 		print_findings(&counts, &findings);
 	else
 		complain(&in.common, 0, NULL, "can't be checked: %s: %s",
-			 findings.place,
-			 findings.list ? findings.list[0].text : "");
+			 findings.place, findings_first(&findings));
 	ret = !checked ? EXIT_TROUBLE : findings.nr ? EXIT_NO : 0;
 	findings_free(&findings);
 	region_close(&region);

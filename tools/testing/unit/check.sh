@@ -150,6 +150,16 @@ expect 1 'section task: CRC' 'inspect: a section damaged' \
 	"$cxlfork" inspect --file "$tmp/damaged" resize
 expect 1 '"kind": *"section-crc"' 'fsck --json: kinds' \
 	"$cxlfork" pool fsck --json --file "$tmp/damaged"
+expect 1 'damaged: section task: CRC' 'digest: a section damaged' \
+	"$cxlfork" pool digest --file "$tmp/damaged" resize
+expect 1 '"damaged": *"section task: CRC' 'digest --json: a section damaged' \
+	"$cxlfork" pool digest --json --file "$tmp/damaged" resize
+for command in 'pool fsck' 'inspect resize' 'pool digest resize'; do
+	# shellcheck disable=SC2086 # several words; the state of the registers has 832 bytes
+	expect 2 'Cannot allocate memory' "$command: no memory for a section" \
+		env LD_PRELOAD="$OUT/unit/fake_memory.so" FAKE_NO_MEMORY=832 \
+		"$cxlfork" $command --file "$pool"
+done
 json 'inspect --json: a section damaged' \
 	"$cxlfork" inspect --json --file "$tmp/damaged" resize
 poke "$tmp/damaged" $((4 * 2097152 + 100)) 377	# the image header

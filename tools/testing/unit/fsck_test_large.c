@@ -7,11 +7,18 @@
 
 #include "crc32c.h"
 #include "fsck_test.h"
+#include "util.h"
 
 /* Takes minutes where the time goes with the square of the size, else none. */
 #define HANGS		60	/* seconds */
 #define STRINGS		12	/* extents */
 #define FILES		12
+#define FDS		(BIT_ULL(20) + 1)
+
+/* Leaf entries, see synth.c. */
+#define DATA_BITS	(BIT_ULL(0) | BIT_ULL(2) | BIT_ULL(9) | BIT_ULL(63))
+#define HIDDEN_BITS	(BIT_ULL(8) | BIT_ULL(9))
+#define PFN		0x000ffffffffff000ULL
 
 /* The synthetic pool, and behind its extents more that are the first image's. */
 static void *build(struct synth *s, __u32 more)
@@ -70,7 +77,7 @@ static void test_long_string(void)
 {
 	const size_t nr = FILES * CXLFORK_EXTENT_SIZE /
 			  sizeof(struct cxlfork_file);
-	const struct damage d = { KINDS(BAD_PATH) };
+	const struct damage d = { KINDS(BAD_PATH, BAD_FILES) };
 	const __u32 more = STRINGS + FILES;
 	struct findings findings;
 	struct synth s;
@@ -88,7 +95,85 @@ static void test_long_string(void)
 	free(mem);
 }
 
+static void test_many_fds(void)
+{
+	const size_t size = FDS * sizeof(struct cxlfork_fd);
+	const __u32 more = size / CXLFORK_EXTENT_SIZE + 1;
+	const struct damage d = { KINDS(BAD_FDS) };
+	struct findings findings;
+	struct cxlfork_fd *fds;
+	struct synth s;
+	void *mem = build(&s, more);
+	__u32 i;
+
+	fds = (void *)((char *)mem + SYNTH_SIZE);
+	for (i = 0; i < FDS; i++)
+		fds[i].fd = htole32(i);
+	place(&s, CXLFORK_SEC_FDS, 0, size);
+	look(&s, more, &findings);
+	show(&findings, &d, "more descriptors than a process has", true);
+	findings_free(&findings);
+	free(mem);
+}
+
+/* The heap is one page of 2 MiB, and all other pages are behind it. */
+static void build_huge(struct synth *s)
+{
+	const __u64 data = SYNTH_BASE + SYNTH_SIZE;
+	static const struct {
+		__u32	leaf;
+		__u32	entry;
+	} others[] = {
+		{ 0, 0 }, { 0, 1 }, { 2, 0 }, { 2, 15 }, { 3, 478 }, { 3, 479 },
+	};
+	__le64 *entry;
+	__u64 addr;
+	__u32 i;
+
+	s->image->data_off = htole64(2 * CXLFORK_EXTENT_SIZE);
+	s->image->nr_pages = htole64(CXLFORK_LEAF_ENTRIES + ARRAY_SIZE(others));
+	s->entry->pages = s->image->nr_pages;
+	s->leaves[1].flags = htole32(CXLFORK_LEAF_WHOLE | CXLFORK_LEAF_HUGE);
+	s->leaves[1].nr_pages = htole32(CXLFORK_LEAF_ENTRIES);
+	for (i = 0; i < CXLFORK_LEAF_ENTRIES; i++)
+		s->tables[1][i] = htole64((data + i * 4096) | DATA_BITS);
+	for (i = 0; i < ARRAY_SIZE(others); i++) {
+		entry = &s->tables[others[i].leaf][others[i].entry];
+		addr = data + CXLFORK_EXTENT_SIZE + i * 4096;
+		if (others[i].leaf == 2)
+			addr = ~addr & PFN;
+		*entry = htole64((le64toh(*entry) & ~PFN) | addr);
+	}
+}
+
+static void test_huge(void)
+{
+	const struct damage none = { 0 }, d = { KINDS(BAD_LEAF_HUGE) };
+	struct findings findings;
+	struct synth s;
+	void *mem = build(&s, 2);
+	__u64 addr;
+	__u32 i;
+
+	build_huge(&s);
+	look(&s, 2, &findings);
+	show(&findings, &none, "a page of 2 MiB", true);
+	findings_free(&findings);
+
+	s.vmas[VMA_HEAP].flags &= ~htole32(CXLFORK_VMA_READ | CXLFORK_VMA_WRITE);
+	for (i = 0; i < CXLFORK_LEAF_ENTRIES; i++) {
+		addr = le64toh(s.tables[1][i]) & PFN;
+		s.tables[1][i] = htole64((~addr & PFN) | HIDDEN_BITS);
+	}
+	look(&s, 2, &findings);
+	show(&findings, &d, "a page of 2 MiB, not to be accessed", true);
+	findings_free(&findings);
+	free(mem);
+}
+
 void test_large(void)
 {
 	test_long_string();
+	test_many_fds();
+	test_huge();
 }

@@ -297,6 +297,7 @@ static void build_fds(struct synth *s)
 	s->fds[FD_DUP].flags = htole32(CXLFORK_FD_SAME | CXLFORK_FD_CLOEXEC);
 	s->fds[FD_DUP].same = htole32(FD_FILE);
 	add_fd(s, FD_NULL, CXLFORK_FD_CHARDEV, "/dev/null");
+	s->fds[FD_NULL].rdev = htole32(0x103);
 	add_fd(s, FD_DEVICE, CXLFORK_FD_POOL, NULL);
 }
 
