@@ -144,9 +144,9 @@ static int print_check(const struct input *in,
 
 	if (!in->common.json) {
 		if (reports->found)
-			return complain(&in->common, 0, reports,
-					"process %d can't be cloned",
-					in->req.pid);
+			return complain_text(&in->common, 0, reports,
+					     "process %d can't be cloned",
+					     in->req.pid);
 		printf("process %d can be cloned\n", in->req.pid);
 		return 0;
 	}

@@ -98,8 +98,11 @@ void add_handover(struct argp_state *state, struct fd_list *list,
 
 /* The id of the checkpoint that @what, an id or a name, means; 0 or an errno. */
 int find_id(int pool, const char *what, __u64 *id);
-/* Say that nothing could be done with it.  Returns EXIT_NO. */
+/* Say that nothing could be done with it.  Returns the exit status. */
 int complain_ckpt(const struct common *common, int err, const char *what);
+/* The same for one of several: goes to @item if that is an object. */
+int complain_item(const struct common *common, int err, const char *what,
+		  struct json_object *item);
 
 /* Name of the host in @slot: as it calls itself, or #number; @buf is for it. */
 const char *host_name(int pool, unsigned int slot, char *buf);
@@ -129,14 +132,27 @@ struct image;
 int open_image(const struct common *common, const struct region *region,
 	       const struct geometry *geo, const char *what, struct ckpt *ckpt,
 	       struct image *image, struct findings *findings);
+/* After super_load() has failed.  Returns EXIT_TROUBLE. */
+int complain_super(const struct common *common,
+		   const struct findings *findings);
 
 /*
- * Say what went wrong with errno @err (0: nothing to add) and what stands in
- * the way, on standard error, or as JSON.  Returns EXIT_NO.
+ * Say what went wrong, and what stands in the way, on standard error or as JSON.
+ * Returns the exit status: EXIT_NO, or EXIT_TROUBLE if @err says that there is no
+ * pool.
  */
 int complain(const struct common *common, int err,
 	     const struct cxlfork_reports *reports, const char *fmt, ...)
 	__printf(4, 5);
+/* The same without a word. */
+int exit_status(int err);
+/* Likewise where the text says why as well; @err is for JSON, or 0. */
+int complain_text(const struct common *common, int err,
+		  const struct cxlfork_reports *reports, const char *fmt, ...)
+	__printf(4, 5);
+/* Of an ordinary file, whose errors mean what they always mean; EXIT_NO. */
+int complain_file(const struct common *common, int err, const char *fmt, ...)
+	__printf(3, 4);
 
 /* Text from a pool, made fit to be printed; in a buffer of its own. */
 #define PRINTABLE_MAX	512
@@ -151,12 +167,19 @@ const char *uuid_text(char *buf, const __u8 *uuid);
 #define TIME_TEXT_MAX	32
 const char *time_text(char *buf, __u64 seconds);
 
-/* Memory errors that this host knows of. */
+/* Memory errors that this host knows of: may we know them?  0 or an errno. */
+int lost_known(int pool);
+/* They, or else NULL; likewise. */
 struct json_object *lost_json(int pool);
 void print_lost(int pool);
 
 /* JSON: print and free. */
 void print_json(struct json_object *object);
+/*
+ * A text of at most @max bytes.  JSON is UTF-8, what comes from a pool may be
+ * anything: bytes that are none are \xNN.
+ */
+struct json_object *json_text(const char *text, size_t max);
 void json_str(struct json_object *object, const char *key, const char *text);
 void json_flag(struct json_object *object, const char *key, bool value);
 void json_num(struct json_object *object, const char *key, __u64 value);

@@ -86,8 +86,8 @@ static int output_stdout(const struct input *in, struct output *out)
 	out->name = "standard output";
 	out->fd = STDOUT_FILENO;
 	if (isatty(out->fd)) {
-		complain(&in->common, 0, NULL,
-			 "a checkpoint is not for a terminal: redirect the output, or use --output FILE");
+		complain_text(&in->common, 0, NULL,
+			      "a checkpoint is not for a terminal: redirect the output, or use --output FILE");
 		return -1;
 	}
 	out->sync = !fstat(out->fd, &st) && S_ISREG(st.st_mode);
@@ -112,12 +112,13 @@ static int output_open(const struct input *in, struct output *out)
 		out->fd = out->is_file ? out->file.fd : -1;
 	}
 	if (out->fd >= 0 && isatty(out->fd)) {
-		complain(&in->common, 0, NULL, "%s is a terminal", in->output);
+		complain_text(&in->common, 0, NULL, "%s is a terminal",
+			      in->output);
 		return -1;
 	}
 	if (out->fd >= 0)
 		return 0;
-	complain(&in->common, 0, NULL, "%s: %s", in->output, strerror(errno));
+	complain_file(&in->common, errno, "%s", in->output);
 	return -1;
 }
 
@@ -143,8 +144,7 @@ static int write_out(const struct input *in, int from, __u64 most, __u64 id)
 				 "checkpoint %s can't be read to its end",
 				 in->what);
 		else
-			complain(&in->common, 0, NULL, "%s: %s", out.name,
-				 strerror(errno));
+			complain_file(&in->common, errno, "%s", out.name);
 		if (out.is_file)
 			part_abandon(&out.file);
 		return EXIT_NO;

@@ -38,6 +38,7 @@ struct finding {
  * @nr:		how many there are
  * @room:	how many fit at @list now
  * @no_memory:	something could not be checked for lack of it
+ * @err:	errno of what could not be read last, or 0
  * @place:	where the checker is, for those to come
  */
 struct findings {
@@ -45,6 +46,7 @@ struct findings {
 	size_t		nr;
 	size_t		room;
 	bool		no_memory;
+	int		err;
 	char		place[FINDING_TEXT];
 };
 

@@ -13,8 +13,7 @@ static bool load_slots(struct fsck *f)
 	for (i = 0; i < f->geo.nr_slots; i++) {
 		findings_at(f->findings, "slot %u", i);
 		if (!slot_load(f->region, &f->geo, i, &f->slots[i]))
-			return problem(f->findings, BAD_UNREADABLE,
-				       "can't be read");
+			return unreadable(f->findings, "it");
 	}
 	return true;
 }
@@ -26,7 +25,7 @@ static bool load_etable(struct fsck *f)
 	findings_at(f->findings, "extent table");
 	if (!region_read(f->region, f->geo.etable_off, f->owners,
 			 f->geo.nr_extents * sizeof(__le64)))
-		return problem(f->findings, BAD_UNREADABLE, "can't be read");
+		return unreadable(f->findings, "it");
 	for (i = 0; i < f->geo.nr_extents; i++)
 		f->owners[i] = le64(f->owners[i]);
 	return true;

@@ -243,7 +243,22 @@ static int become_clone(const struct received *got)
 	return err < 0 ? err : -EPROTO;
 }
 
-/* One order; 0 when there will be no more on this connection. */
+static void answer(int fd, int err)
+{
+	reply.magic = GHOST_MAGIC;
+	reply.err = -err;
+	sys_send(fd, &reply, offsetof(struct ghost_reply, reports) +
+		 reply.nr_reports * sizeof(reply.reports[0]), MSG_NOSIGNAL);
+}
+
+/* Nobody who may not order is waited for: this is sent before the order comes. */
+static void refuse(int fd)
+{
+	memset(&reply, 0, sizeof(reply));
+	answer(fd, -EACCES);
+}
+
+/* One order; 0 or -errno when there will be no more on this connection. */
 static int serve(int fd)
 {
 	struct received got;
@@ -252,7 +267,7 @@ static int serve(int fd)
 
 	if (n == 0 || (n < 0 && n != -E2BIG)) {
 		drop_fds(&got);
-		return 0;
+		return err;
 	}
 	memset(&reply, 0, sizeof(reply));
 	if (!err)
@@ -261,10 +276,7 @@ static int serve(int fd)
 		err = become_clone(&got);
 	/* still here: it failed, and nothing has changed */
 	drop_fds(&got);
-	reply.magic = GHOST_MAGIC;
-	reply.err = -err;
-	sys_send(fd, &reply, offsetof(struct ghost_reply, reports) +
-		 reply.nr_reports * sizeof(reply.reports[0]), MSG_NOSIGNAL);
+	answer(fd, err);
 	return 1;
 }
 
@@ -281,11 +293,14 @@ void ghost_start(const long *stack)
 {
 	const struct timeval limit = { ORDER_SECONDS, 0 };
 	const char * const *argv = (const char * const *)(stack + 1);
-	int fd, listener;
+	int fd, listener, ret;
 
 	if (stack[0] == 1) {
-		while (serve(CONNECTION))
-			;
+		do {
+			ret = serve(CONNECTION);
+		} while (ret > 0);
+		if (ret && ret != -ECONNRESET)
+			die("standard input is no connection", ret);
 		sys_exit(0);
 	}
 	if (stack[0] != 3 || !same(argv[1], "--socket")) {
@@ -304,6 +319,8 @@ void ghost_start(const long *stack)
 		sys_setsockopt(fd, SO_RCVTIMEO, &limit, sizeof(limit));
 		if (may_order(fd))
 			serve(fd);
+		else
+			refuse(fd);
 		sys_close(fd);
 	}
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The image of a checkpoint: header, table of extents, sections. */
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,8 +43,10 @@ bool image_read(const struct image *image, __u64 offset, void *to, size_t size)
 {
 	char *at = to;
 
-	if (offset > image->size || size > image->size - offset)
+	if (offset > image->size || size > image->size - offset) {
+		errno = ENXIO;
 		return false;
+	}
 	while (size) {
 		__u64 within = offset & (CXLFORK_EXTENT_SIZE - 1);
 		__u32 extent = image->extents[offset >> CXLFORK_EXTENT_SHIFT];
@@ -68,8 +72,7 @@ static bool take_header(struct image *image, const struct ckpt *ckpt,
 	__u64 first = le64(ckpt->entry.first);
 
 	if (!region_read(image->region, first, header, sizeof(*header)))
-		return problem(findings, BAD_UNREADABLE,
-			       "image header can't be read");
+		return unreadable(findings, "image header");
 	if (!check_head(findings, header, &header->head, CXLFORK_MAGIC_IMAGE,
 			sizeof(*header)))
 		return false;
@@ -133,8 +136,7 @@ static bool take_extents(struct image *image, __u64 first,
 	memset(image->place, 0xff, geo->nr_extents * sizeof(*image->place));
 
 	if (!region_read(image->region, first + at, image->extents, size))
-		return problem(findings, BAD_UNREADABLE,
-			       "table of extents can't be read");
+		return unreadable(findings, "table of extents");
 	if (crc32c(image->extents, size) != le32(header->extents_crc))
 		return problem(findings, BAD_EXTENTS_CRC,
 			       "table of extents: CRC is 0x%08x",
@@ -236,6 +238,7 @@ static void take_section(struct image *image, unsigned int type,
 	struct section *sec = &image->sec[type];
 	__u64 length = le64(from->length);
 	__u32 size = kinds[type].entry_size;
+	char what[32];
 	void *data;
 
 	if (le64(from->offset) & 7)
@@ -259,8 +262,8 @@ static void take_section(struct image *image, unsigned int type,
 		return;
 	}
 	if (!image_read(image, le64(from->offset), data, length)) {
-		problem(findings, BAD_UNREADABLE, "section %s: can't be read",
-			section_name(type));
+		snprintf(what, sizeof(what), "section %s", section_name(type));
+		unreadable(findings, what);
 		free(data);
 		return;
 	}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Checks of an image: mappings, leaf tables and what they map. */
+#include <stdio.h>
 
 #include "image.h"
 #include "le.h"
@@ -213,6 +214,7 @@ static void check_leaf(const struct image *image, struct walk *walk, __u64 i,
 	const struct cxlfork_vma *vma, *first;
 	__le64 entries[CXLFORK_LEAF_ENTRIES];
 	__u32 n, nr = 0;
+	char what[32];
 
 	if (addr & (LEAF_BYTES - 1) || addr > USER_END ||
 	    (i && addr <= le64(leaf[-1].addr))) {
@@ -236,8 +238,8 @@ static void check_leaf(const struct image *image, struct walk *walk, __u64 i,
 			"leaf %llu: no private anonymous mapping covers all of it",
 			i);
 	if (!image_leaf(image, i, entries)) {
-		problem(findings, BAD_UNREADABLE, "leaf %llu: can't be read",
-			i);
+		snprintf(what, sizeof(what), "leaf %llu", i);
+		unreadable(findings, what);
 		return;
 	}
 	for (n = 0; n < CXLFORK_LEAF_ENTRIES; n++, addr += PAGE_BYTES) {

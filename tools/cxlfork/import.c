@@ -80,14 +80,13 @@ static int input_open(const struct input *in)
 	if (in->file && strcmp(in->file, "-")) {
 		fd = open(in->file, O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
-			complain(&in->common, 0, NULL, "%s: %s", in->file,
-				 strerror(errno));
+			complain_file(&in->common, errno, "%s", in->file);
 		return fd;
 	}
 	if (!isatty(STDIN_FILENO))
 		return STDIN_FILENO;
-	complain(&in->common, 0, NULL,
-		 "what shall be imported? give a FILE, or redirect the input");
+	complain_text(&in->common, 0, NULL,
+		      "what shall be imported? give a FILE, or redirect the input");
 	return -1;
 }
 
@@ -122,13 +121,15 @@ int cmd_import(int argc, char **argv)
 		return complain(&in.common, errno, NULL, "%s can't be imported",
 				input_name(&in));
 	if (transfer(&t) && t.reading)
-		return complain(&in.common, 0, NULL, "%s: %s", input_name(&in),
-				strerror(errno));
+		return complain_file(&in.common, errno, "%s", input_name(&in));
 	/* Whether or not all was taken: this says why not. */
 	id = cxlfork_commit(t.to, &reports);
-	if (id < 0)
-		return complain(&in.common, errno, &reports,
-				"%s can't be imported", input_name(&in));
+	if (id < 0) {
+		/* whatever it was, it has been tried */
+		complain(&in.common, errno, &reports, "%s can't be imported",
+			 input_name(&in));
+		return EXIT_NO;
+	}
 	if (!in.common.json) {
 		puts(cxlfork_id_text(id, text));
 		return 0;

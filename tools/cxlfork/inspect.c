@@ -150,13 +150,10 @@ int cmd_inspect(int argc, char **argv)
 	parse("cxlfork inspect", &argp, argc, argv, &in);
 	if (open_region(&in.common, in.file, &region))
 		return EXIT_TROUBLE;
-	if (super_load(&region, &geo, &findings) == SUPER_OK) {
+	if (super_load(&region, &geo, &findings) == SUPER_OK)
 		ret = show(&in, &region, &geo, &findings);
-	} else {
-		complain(&in.common, 0, NULL, "superblock: %s",
-			 findings_first(&findings));
-		ret = EXIT_TROUBLE;
-	}
+	else
+		ret = complain_super(&in.common, &findings);
 	findings_free(&findings);
 	region_close(&region);
 	return ret;

@@ -38,9 +38,8 @@ const char *vma_perms(const struct cxlfork_vma *vma, char *buf);
  */
 const char *next_vma_flag(__u32 *flags);
 
-/* Name of a mapped file or a special mapping, for people; "" if none. */
-const char *vma_label(const struct view *view, const struct cxlfork_vma *vma,
-		      char *buf);
+/* Name of a mapped file or a special mapping, as it is; "" if none. */
+const char *vma_label(const struct view *view, const struct cxlfork_vma *vma);
 
 void print_view(const struct view *view, const struct findings *findings);
 void print_view_json(const struct view *view, const struct findings *findings);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* cxlfork inspect: as JSON. */
+#include <limits.h>
 
 #include "inspect.h"
 #include "le.h"
@@ -15,8 +16,9 @@ static void add_path(struct json_object *to, const struct image *image,
 {
 	const char *text = image_string(image, le32(at));
 
+	/* one that is longer is none: there may be many */
 	if (text)
-		json_str(to, "path", text);
+		add(to, "path", json_text(text, PATH_MAX));
 }
 
 static struct json_object *sections_json(const struct view *view)
@@ -45,7 +47,7 @@ static struct json_object *vmas_json(const struct view *view)
 	const struct cxlfork_vma *vma = image_vmas(&view->image);
 	struct json_object *list = json_object_new_array(), *item, *names;
 	__u32 i, flags, nr = view->image.sec[CXLFORK_SEC_VMAS].nr;
-	char perms[5], label[PRINTABLE_MAX];
+	char perms[5];
 	const char *flag;
 
 	for (i = 0; i < nr; i++, vma++) {
@@ -56,7 +58,7 @@ static struct json_object *vmas_json(const struct view *view)
 		json_num(item, "pkey", le32(vma->pkey));
 		json_num(item, "pgoff", le64(vma->pgoff));
 		json_num(item, "pages", view->vma_pages[i]);
-		json_str(item, "label", vma_label(view, vma, label));
+		add(item, "label", json_text(vma_label(view, vma), PATH_MAX));
 		names = json_object_new_array();
 		flags = le32(vma->flags);
 		while ((flag = next_vma_flag(&flags)))
@@ -143,7 +145,7 @@ static struct json_object *task_json(const struct view *view)
 	if (task->comm[sizeof(task->comm) - 1] == '\0')
 		json_str(object, "comm", (const char *)task->comm);
 	if (cwd)
-		json_str(object, "cwd", cwd);
+		add(object, "cwd", json_text(cwd, PATH_MAX));
 	json_num(object, "tid", le32(task->tid));
 	json_num(object, "umask", le32(task->umask));
 	json_num(object, "payload_max", le32(task->payload_max));
@@ -172,8 +174,9 @@ static struct json_object *problems_json(const struct findings *findings)
 	size_t i;
 
 	for (i = 0; i < findings_listed(findings); i++)
-		json_object_array_add(list, json_object_new_string
-				      (finding_line(&findings->list[i], line)));
+		json_object_array_add(list, json_text
+				      (finding_line(&findings->list[i], line),
+				       sizeof(line)));
 	return list;
 }
 
@@ -182,7 +185,6 @@ void print_view_json(const struct view *view, const struct findings *findings)
 	const struct cxlfork_ckpt_entry *entry = &view->ckpt.entry;
 	const struct cxlfork_image *header = &view->image.header;
 	struct json_object *object = json_object_new_object();
-	char text[PRINTABLE_MAX];
 
 	json_hex(object, "id", view->ckpt.id);
 	json_str(object, "name", (const char *)entry->name);
@@ -197,9 +199,8 @@ void print_view_json(const struct view *view, const struct findings *findings)
 	json_num(object, "extents", view->image.nr_extents);
 	json_num(object, "bytes", view->image.size);
 	json_hex(object, "phys_base", view->image.phys_base);
-	json_str(object, "kernel",
-		 printable(text, (const char *)header->kernel,
-			   sizeof(header->kernel)));
+	add(object, "kernel", json_text((const char *)header->kernel,
+					sizeof(header->kernel)));
 	json_hex(object, "xfeatures", le64(header->xfeatures));
 	json_num(object, "leaves", view->image.nr_leaves);
 	json_num(object, "leaves_whole", view->whole);

@@ -66,8 +66,7 @@ static const char *string_of(const struct image *image, __le32 at, char *buf)
 	return text ? printable(buf, text, PRINTABLE_MAX) : "?";
 }
 
-const char *vma_label(const struct view *view, const struct cxlfork_vma *vma,
-		      char *buf)
+const char *vma_label(const struct view *view, const struct cxlfork_vma *vma)
 {
 	const struct image *image = &view->image;
 	const struct cxlfork_mm_state *mm = image_mm(image);
@@ -75,7 +74,8 @@ const char *vma_label(const struct view *view, const struct cxlfork_vma *vma,
 	__u32 file = le32(vma->file);
 
 	if (file < image->sec[CXLFORK_SEC_FILES].nr)
-		return string_of(image, image_files(image)[file].path, buf);
+		return image_string(image,
+				    le32(image_files(image)[file].path)) ?: "?";
 	if (!mm)
 		return "";
 	if (start < le64(mm->brk) && end > le64(mm->start_brk))
@@ -159,7 +159,7 @@ static void print_vmas(const struct view *view)
 		       le64(vma->start), le64(vma->end),
 		       vma_perms(vma, perms), le32(vma->pkey),
 		       le64(vma->pgoff), view->vma_pages[i],
-		       vma_label(view, vma, label));
+		       printable(label, vma_label(view, vma), PRINTABLE_MAX));
 		flags = le32(vma->flags);
 		while ((flag = next_vma_flag(&flags)))
 			printf(" %s", flag);

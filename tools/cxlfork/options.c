@@ -180,23 +180,55 @@ int find_id(int pool, const char *what, __u64 *id)
 	return errno;
 }
 
-int complain_ckpt(const struct common *common, int err, const char *what)
+/* On the heap. */
+static char *ckpt_trouble(int err, const char *what)
 {
+	char *text;
+	int n;
+
 	switch (err) {
 	case ENOENT:
-		return complain(common, 0, NULL, "there is no checkpoint `%s'",
-				what);
+		n = asprintf(&text, "there is no checkpoint `%s'", what);
+		break;
 	case EBUSY:
-		return complain(common, 0, NULL,
-				"checkpoint `%s' is pinned (cxlfork unpin, on each host that has pinned it)",
-				what);
+		n = asprintf(&text,
+			     "checkpoint `%s' is pinned (cxlfork unpin, on each host that has pinned it)",
+			     what);
+		break;
 	case EPERM:
-		return complain(common, 0, NULL,
-				"checkpoint `%s' is another user's, whose mode does not allow this",
-				what);
+		n = asprintf(&text,
+			     "checkpoint `%s' is another user's, whose mode does not allow this",
+			     what);
+		break;
 	default:
-		return complain(common, err, NULL, "%s", what);
+		n = asprintf(&text, "%s: %s", what, cxlfork_strerror(err));
 	}
+	return n < 0 ? NULL : text;
+}
+
+int complain_ckpt(const struct common *common, int err, const char *what)
+{
+	char *text = ckpt_trouble(err, what);
+	int status;
+
+	status = complain_text(common, err, NULL, "%s", text ?: what);
+	free(text);
+	return status;
+}
+
+int complain_item(const struct common *common, int err, const char *what,
+		  struct json_object *item)
+{
+	const struct common plain = { .pool = common->pool };
+	char *text;
+
+	if (!item)
+		return complain_ckpt(&plain, err, what);
+	text = ckpt_trouble(err, what);
+	json_str(item, "error", text ?: what);
+	json_num(item, "errno", err);
+	free(text);
+	return exit_status(err);
 }
 
 int open_pool(const struct common *common)
@@ -211,9 +243,9 @@ int open_pool(const struct common *common)
 	if (!path || !*path)
 		path = CXLFORK_DEVICE;
 	if (err == ENOENT)
-		complain(common, 0, NULL,
-			 "%s: there is no pool; set up the CXL region and load the module cxl_fork",
-			 path);
+		complain_text(common, err, NULL,
+			      "%s: there is no pool; set up the CXL region and load the module cxl_fork",
+			      path);
 	else
 		complain(common, err, NULL, "%s", path);
 	return -1;
@@ -227,7 +259,7 @@ int open_region(const struct common *common, const char *file,
 	if (file) {
 		if (!region_open(region, file))
 			return 0;
-		complain(common, errno, NULL, "%s", file);
+		complain_file(common, errno, "%s", file);
 		return -1;
 	}
 	pool = open_pool(common);
@@ -248,9 +280,9 @@ static int complain_unfound(const struct common *common, int err,
 	if (err == ENOMEM)
 		complain(common, err, NULL, "%s", what);
 	else
-		complain(common, 0, NULL,
-			 "checkpoint `%s' is not found, and not all directories can be read: %s",
-			 what, strerror(err));
+		complain_text(common, err, NULL,
+			      "checkpoint `%s' is not found, and not all directories can be read: %s",
+			      what, region_strerror(err));
 	return EXIT_TROUBLE;
 }
 
@@ -265,16 +297,24 @@ int open_image(const struct common *common, const struct region *region,
 	findings_at(findings, "checkpoint 0x%llx", ckpt->id);
 	if (ckpt->state != CXLFORK_CKPT_LIVE &&
 	    ckpt->state != CXLFORK_CKPT_RETIRING)
-		return complain(common, 0, NULL,
-				"checkpoint 0x%llx is in state %s", ckpt->id,
-				cxlfork_ckpt_state_name(ckpt->state));
+		return complain_text(common, 0, NULL,
+				     "checkpoint 0x%llx is in state %s",
+				     ckpt->id,
+				     cxlfork_ckpt_state_name(ckpt->state));
 	if (ckpt_check(geo, ckpt, findings) &&
 	    image_open(image, region, geo, ckpt, findings))
 		return 0;
 	if (!findings->no_memory)
-		return complain(common, 0, NULL,
-				"checkpoint 0x%llx is damaged: %s", ckpt->id,
-				findings_first(findings));
+		return complain_text(common, EUCLEAN, NULL,
+				     "checkpoint 0x%llx is damaged: %s",
+				     ckpt->id, findings_first(findings));
 	complain(common, ENOMEM, NULL, "%s", what);
+	return EXIT_TROUBLE;
+}
+
+int complain_super(const struct common *common, const struct findings *findings)
+{
+	complain_text(common, findings->err, NULL, "superblock: %s",
+		      findings_first(findings));
 	return EXIT_TROUBLE;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Output: numbers for people, complaints, JSON. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,13 +111,57 @@ void print_json(struct json_object *object)
 	json_object_put(object);
 }
 
-/* JSON is UTF-8, names of a pool may be anything. */
+/*
+ * Bytes of the UTF-8 character at @text that may be shown as it is; 0: there is
+ * none, or it is a control character that JSON lets pass (DEL, U+0080-U+009F).
+ */
+static size_t utf8_length(const unsigned char *text, size_t max)
+{
+	static const unsigned int least[] = { 0, 0xa0, 0x800, 0x10000 };
+	unsigned int code, more, i;
+
+	if (text[0] < 0x80)
+		return text[0] != 0x7f;
+	more = text[0] >= 0xf0 ? 3 : text[0] >= 0xe0 ? 2 : 1;
+	if (text[0] < 0xc0 || text[0] > 0xf7 || more >= max)
+		return 0;
+	code = text[0] & (0x3f >> more);
+	for (i = 1; i <= more; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (text[i] & 0x3f);
+	}
+	if (code < least[more] || code > 0x10ffff ||
+	    (code >= 0xd800 && code <= 0xdfff))
+		return 0;
+	return more + 1;
+}
+
+struct json_object *json_text(const char *text, size_t max)
+{
+	size_t size = strnlen(text, max), i, n;
+	struct json_object *object;
+	char *out, *at;
+
+	/* at most four characters for a byte */
+	out = malloc(4 * size + 1);
+	if (!out)
+		return NULL;
+	for (i = 0, at = out; i < size; i += n ?: 1) {
+		n = utf8_length((const unsigned char *)text + i, size - i);
+		if (n)
+			at = mempcpy(at, text + i, n);
+		else
+			at += sprintf(at, "\\x%02x", (unsigned char)text[i]);
+	}
+	object = json_object_new_string_len(out, at - out);
+	free(out);
+	return object;
+}
+
 void json_str(struct json_object *object, const char *key, const char *text)
 {
-	char buf[PRINTABLE_MAX];
-
-	printable(buf, text, PRINTABLE_MAX);
-	json_object_object_add(object, key, json_object_new_string(buf));
+	json_object_object_add(object, key, json_text(text, strlen(text)));
 }
 
 void json_flag(struct json_object *object, const char *key, bool value)
@@ -163,48 +208,94 @@ struct json_object *json_reports(const struct cxlfork_reports *reports)
 	return list;
 }
 
-static void complain_json(const char *what, int err,
+static void complain_json(const char *what, const char *why, int err,
 			  const struct cxlfork_reports *reports)
 {
 	struct json_object *object = json_object_new_object();
 
 	json_str(object, "error", what);
 	json_num(object, "errno", err);
-	if (err)
-		json_str(object, "message", cxlfork_strerror(err));
+	json_str(object, "message", why ?: what);
 	json_num(object, "found", reports ? reports->found : 0);
 	json_object_object_add(object, "reports", json_reports(reports));
 	print_json(object);
 }
 
-int complain(const struct common *common, int err,
-	     const struct cxlfork_reports *reports, const char *fmt, ...)
+static void complain_plain(const char *what, const char *why,
+			   const struct cxlfork_reports *reports)
 {
 	unsigned int i, count = cxlfork_reports_count(reports);
-	char line[CXLFORK_LINE_MAX], *what;
-	va_list args;
-	int n;
+	char line[CXLFORK_LINE_MAX];
 
-	va_start(args, fmt);
-	n = vasprintf(&what, fmt, args);
-	va_end(args);
-	if (n < 0)
-		return EXIT_NO;
-
-	if (common->json) {
-		complain_json(what, err, reports);
-	} else if (!err || count) {
+	if (!why || count)
 		fprintf(stderr, "cxlfork: %s\n", what);
-	} else {
-		fprintf(stderr, "cxlfork: %s: %s\n", what,
-			cxlfork_strerror(err));
-	}
-	free(what);
-	for (i = 0; i < count && !common->json; i++) {
+	else
+		fprintf(stderr, "cxlfork: %s: %s\n", what, why);
+	for (i = 0; i < count; i++) {
 		cxlfork_report_line(&reports->list[i], line, sizeof(line));
 		fprintf(stderr, "  %s\n", line);
 	}
-	if (count && reports->found > count && !common->json)
+	if (count && reports->found > count)
 		fprintf(stderr, "  ... and %u more\n", reports->found - count);
+}
+
+static void complain_all(const struct common *common, int err, const char *why,
+			 const struct cxlfork_reports *reports, const char *fmt,
+			 va_list args)
+{
+	char *what;
+
+	if (vasprintf(&what, fmt, args) < 0)
+		return;
+	if (common->json)
+		complain_json(what, why, err, reports);
+	else
+		complain_plain(what, why, reports);
+	free(what);
+}
+
+/* There is no pool here, or no kernel for it: it could not even be tried. */
+int exit_status(int err)
+{
+	switch (err) {
+	case ENOSYS:
+	case ENOTTY:
+	case ENODEV:
+	case ENXIO:
+		return EXIT_TROUBLE;
+	default:
+		return EXIT_NO;
+	}
+}
+
+int complain(const struct common *common, int err,
+	     const struct cxlfork_reports *reports, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	complain_all(common, err, cxlfork_strerror(err), reports, fmt, args);
+	va_end(args);
+	return exit_status(err);
+}
+
+int complain_text(const struct common *common, int err,
+		  const struct cxlfork_reports *reports, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	complain_all(common, err, NULL, reports, fmt, args);
+	va_end(args);
+	return exit_status(err);
+}
+
+int complain_file(const struct common *common, int err, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	complain_all(common, err, strerror(err), NULL, fmt, args);
+	va_end(args);
 	return EXIT_NO;
 }

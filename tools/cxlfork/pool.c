@@ -78,10 +78,10 @@ int cmd_pool_format(int argc, char **argv)
 		if (!in.format.reason[0])
 			return complain(&in.common, err, NULL,
 					"the pool can't be formatted");
-		return complain(&in.common, 0, NULL,
-				"the pool can't be formatted: %s",
-				printable(why, in.format.reason,
-					  sizeof(in.format.reason)));
+		return complain_text(&in.common, err, NULL,
+				     "the pool can't be formatted: %s",
+				     printable(why, in.format.reason,
+					       sizeof(in.format.reason)));
 	}
 	if (cxlfork_pool_info(pool, &info))
 		return complain(&in.common, errno, NULL, "pool format");

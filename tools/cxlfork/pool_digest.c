@@ -4,6 +4,7 @@
  *
  * The accessed bit of leaf entries may (invariant of the format), nothing else.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,17 +191,18 @@ static int show(const struct input *in, const struct region *region,
 		complain(&in->common, ENOMEM, NULL, "%s", in->what);
 		ret = EXIT_TROUBLE;
 	} else if (!make(&ckpt, &image, in->extents, &digest)) {
-		complain(&in->common, 0, NULL,
-			 "checkpoint 0x%llx can't be read", ckpt.id);
+		complain_text(&in->common, errno, NULL,
+			      "checkpoint 0x%llx can't be read: %s", ckpt.id,
+			      region_strerror(errno));
 		ret = EXIT_TROUBLE;
 	} else if (in->common.json) {
 		print_digest_json(in, &ckpt, &image, &digest, findings);
 	} else {
 		print(in, &ckpt, &image, &digest);
 		if (findings->nr)
-			complain(&in->common, 0, NULL,
-				 "checkpoint 0x%llx is damaged: %s", ckpt.id,
-				 findings_first(findings));
+			complain_text(&in->common, EUCLEAN, NULL,
+				      "checkpoint 0x%llx is damaged: %s",
+				      ckpt.id, findings_first(findings));
 	}
 	free(digest.extent);
 	image_close(&image);
@@ -213,7 +215,7 @@ int cmd_pool_digest(int argc, char **argv)
 	struct input in = { 0 };
 	struct region region;
 	struct geometry geo;
-	int ret = EXIT_TROUBLE;
+	int ret;
 
 	parse("cxlfork pool digest", &argp, argc, argv, &in);
 	if (open_region(&in.common, in.file, &region))
@@ -221,8 +223,7 @@ int cmd_pool_digest(int argc, char **argv)
 	if (super_load(&region, &geo, &findings) == SUPER_OK)
 		ret = show(&in, &region, &geo, &findings);
 	else
-		complain(&in.common, 0, NULL, "superblock: %s",
-			 findings_first(&findings));
+		ret = complain_super(&in.common, &findings);
 	findings_free(&findings);
 	region_close(&region);
 	return ret;

@@ -88,7 +88,7 @@ int cmd_pool_drain(int argc, char **argv)
 	struct progress progress = { 0 };
 	struct json_object *object;
 	struct common common = { 0 };
-	int pool, err;
+	int pool, err, ret;
 
 	parse("cxlfork pool drain", &argp, argc, argv, &common);
 	pool = open_pool(&common);
@@ -103,8 +103,8 @@ int cmd_pool_drain(int argc, char **argv)
 				"%llu clones still need the pool",
 				progress.users);
 	if (err) {
-		complain(&common, err, NULL, "the pool can't be drained");
-		return err == EPERM || err == ENODEV ? EXIT_TROUBLE : EXIT_NO;
+		ret = complain(&common, err, NULL, "the pool can't be drained");
+		return err == EPERM ? EXIT_TROUBLE : ret;
 	}
 	if (progress.lost)
 		fprintf(stderr, "%llu pages could not be read: who touches one gets SIGBUS\n",

@@ -63,12 +63,12 @@ int cmd_pool_fence(int argc, char **argv)
 		return EXIT_TROUBLE;
 	if (cxlfork_find_host(pool, in.host, &host)) {
 		if (errno == ENOENT)
-			return complain(&in.common, 0, NULL,
-					"there is no host `%s'", in.host);
+			return complain_text(&in.common, errno, NULL,
+					     "there is no host `%s'", in.host);
 		if (errno == ENOTUNIQ)
-			return complain(&in.common, 0, NULL,
-					"several hosts are called `%s'; give the slot",
-					in.host);
+			return complain_text(&in.common, errno, NULL,
+					     "several hosts are called `%s'; give the slot",
+					     in.host);
 		complain(&in.common, errno, NULL, "%s", in.host);
 		return EXIT_TROUBLE;
 	}
@@ -80,10 +80,10 @@ int cmd_pool_fence(int argc, char **argv)
 		if (!fence.reason[0])
 			return complain(&in.common, err, NULL,
 					"%s can't be declared dead", name);
-		return complain(&in.common, 0, NULL,
-				"%s can't be declared dead: %s", name,
-				printable(why, fence.reason,
-					  sizeof(fence.reason)));
+		return complain_text(&in.common, err, NULL,
+				     "%s can't be declared dead: %s", name,
+				     printable(why, fence.reason,
+					       sizeof(fence.reason)));
 	}
 	if (!in.common.json) {
 		printf("%s (slot %u) is declared dead\n", name, host.slot);

@@ -26,6 +26,13 @@ bool is_text(const __u8 *text, size_t size)
 	return i < size;
 }
 
+bool unreadable(struct findings *findings, const char *what)
+{
+	findings->err = errno;
+	return problem(findings, BAD_UNREADABLE, "%s can't be read: %s", what,
+		       region_strerror(findings->err));
+}
+
 /* All of a head but its CRC. */
 static bool check_label(struct findings *findings,
 			const struct cxlfork_head *head, __u32 magic,
@@ -165,7 +172,7 @@ enum super_state super_load(const struct region *region, struct geometry *geo,
 
 	findings_at(findings, "superblock");
 	if (!region_read(region, 0, &super, sizeof(super))) {
-		problem(findings, BAD_UNREADABLE, "can't be read");
+		unreadable(findings, "it");
 		return SUPER_NONE;
 	}
 	if (le32(super.head.magic) != CXLFORK_MAGIC_SUPER) {

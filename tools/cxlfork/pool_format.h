@@ -48,6 +48,9 @@ bool base_ok(const struct geometry *geo, __u64 base);
 bool check_head(struct findings *findings, const void *data,
 		const struct cxlfork_head *head, __u32 magic, __u32 length);
 
+/* Say that region_read() has failed to read @what.  Always returns false. */
+bool unreadable(struct findings *findings, const char *what);
+
 /* Is it NUL-terminated, without control characters? */
 bool is_text(const __u8 *text, size_t size);
 

@@ -156,8 +156,9 @@ int cmd_pool_fsck(int argc, char **argv)
 	else if (checked)
 		print_findings(&counts, &findings);
 	else
-		complain(&in.common, 0, NULL, "can't be checked: %s: %s",
-			 findings.place, findings_first(&findings));
+		complain_text(&in.common, findings.err, NULL,
+			      "can't be checked: %s: %s", findings.place,
+			      findings_first(&findings));
 	ret = !checked ? EXIT_TROUBLE : findings.nr ? EXIT_NO : 0;
 	findings_free(&findings);
 	region_close(&region);

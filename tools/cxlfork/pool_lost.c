@@ -1,14 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What cxlfork pool status says about memory errors. */
+#include <errno.h>
 #include <stdio.h>
 
 #include "cli.h"
 
-struct json_object *lost_json(int pool)
+int lost_known(int pool)
 {
-	struct json_object *list = json_object_new_array(), *object;
 	struct cxlfork_lost lost = { 0 };
 
+	return cxlfork_next_lost(pool, &lost) < 0 ? errno : 0;
+}
+
+struct json_object *lost_json(int pool)
+{
+	struct json_object *list, *object;
+	struct cxlfork_lost lost = { 0 };
+
+	if (lost_known(pool))
+		return NULL;
+	list = json_object_new_array();
 	while (cxlfork_next_lost(pool, &lost) > 0) {
 		object = json_object_new_object();
 		json_hex(object, "offset", lost.offset);
@@ -24,6 +35,8 @@ void print_lost(int pool)
 {
 	struct cxlfork_lost lost = { 0 };
 
+	if (lost_known(pool))
+		printf("memory errors: not shown (needs CAP_SYS_ADMIN)\n");
 	while (cxlfork_next_lost(pool, &lost) > 0) {
 		printf("memory error: the page at 0x%llx", lost.offset);
 		if (lost.id)

@@ -158,6 +158,8 @@ static void each(const struct cxlfork_ckpt_info *info,
 	json_flag(item, "expired", expired);
 	json_str(item, "outcome", word(what));
 	json_str(item, "text", text);
+	if (err)
+		json_num(item, "errno", err);
 	json_object_array_add(what <= CXLFORK_RECLAIM_RETIRED ? in->done :
 			      in->left, item);
 }

@@ -327,6 +327,7 @@ int cmd_pool_status(int argc, char **argv)
 {
 	struct status status = { 0 };
 	struct sums sums = { 0 };
+	int err;
 
 	parse("cxlfork pool status", &argp, argc, argv, &status);
 	status.pool = open_pool(&status.common);
@@ -346,6 +347,12 @@ int cmd_pool_status(int argc, char **argv)
 	if (!load_hosts(&status) || !load_ckpts(&status)) {
 		complain(&status.common, errno, NULL,
 			 "the pool can't be listed");
+		return EXIT_TROUBLE;
+	}
+	err = lost_known(status.pool);
+	if (err && err != EPERM) {
+		complain(&status.common, err, NULL,
+			 "the memory errors can't be listed");
 		return EXIT_TROUBLE;
 	}
 	sum_up(&status, &sums);

@@ -77,3 +77,10 @@ bool region_read(const struct region *region, __u64 offset, void *to,
 	}
 	return true;
 }
+
+const char *region_strerror(int err)
+{
+	if (err == EPERM)
+		return "the memory of a pool is read with CAP_SYS_ADMIN";
+	return strerror(err);
+}

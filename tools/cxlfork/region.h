@@ -29,4 +29,7 @@ void region_close(struct region *region);
 bool region_read(const struct region *region, __u64 offset, void *to,
 		 size_t size);
 
+/* What the errno of region_read() means. */
+const char *region_strerror(int err);
+
 #endif /* CXLFORK_REGION_H */

@@ -158,15 +158,15 @@ static int load_payload(struct input *in, char *buf)
 		size += n;
 	}
 	if (fd < 0 || n < 0) {
-		complain(&in->common, errno, NULL, "%s", in->payload_file);
+		complain_file(&in->common, errno, "%s", in->payload_file);
 		return -1;
 	}
 	if (fd != STDIN_FILENO)
 		close(fd);
 	if (size > CXLFORK_PAYLOAD_MAX) {
-		complain(&in->common, 0, NULL,
-			 "%s: a payload has at most %d bytes",
-			 in->payload_file, CXLFORK_PAYLOAD_MAX);
+		complain_text(&in->common, EMSGSIZE, NULL,
+			      "%s: a payload has at most %d bytes",
+			      in->payload_file, CXLFORK_PAYLOAD_MAX);
 		return -1;
 	}
 	in->order.payload = buf;
@@ -174,6 +174,7 @@ static int load_payload(struct input *in, char *buf)
 	return 0;
 }
 
+/* 0 or an errno. */
 static int write_pidfile(const struct input *in, pid_t pid)
 {
 	FILE *file;
@@ -181,13 +182,15 @@ static int write_pidfile(const struct input *in, pid_t pid)
 	if (!in->pidfile)
 		return 0;
 	file = fopen(in->pidfile, "we");
-	if (!file || fprintf(file, "%d\n", pid) < 0 || fclose(file)) {
-		complain(&in->common, errno, NULL,
-			 "the clone runs as process %d, but %s", pid,
-			 in->pidfile);
-		return EXIT_NO;
-	}
+	if (!file || fprintf(file, "%d\n", pid) < 0 || fclose(file))
+		return errno;
 	return 0;
+}
+
+static void complain_pidfile(const struct input *in, pid_t pid, int err)
+{
+	complain_file(&in->common, err, "the clone runs as process %d, but %s",
+		      pid, in->pidfile);
 }
 
 static pid_t clone_pid;
@@ -218,16 +221,24 @@ static int wait_for(pid_t pid)
 				   128 + WTERMSIG(status);
 }
 
-static void print_pid(const struct input *in, pid_t pid)
+/* The clone runs, whatever has become of the pidfile. */
+static void print_pid(const struct input *in, pid_t pid, int pidfile_err)
 {
 	struct json_object *object;
 
 	if (!in->common.json) {
 		printf("%d\n", pid);
+		if (pidfile_err)
+			complain_pidfile(in, pid, pidfile_err);
 	} else {
 		object = json_object_new_object();
 		json_hex(object, "id", in->order.id);
 		json_num(object, "pid", pid);
+		if (pidfile_err) {
+			json_str(object, "pidfile_error",
+				 strerror(pidfile_err));
+			json_num(object, "errno", pidfile_err);
+		}
 		print_json(object);
 	}
 	fflush(stdout);
@@ -252,9 +263,9 @@ static bool look_up(int pool, struct input *in)
 	return true;
 }
 
-/* -1: it was said why. */
+/* -1 and the exit status: it was said why. */
 static pid_t start_what(int pool, struct input *in,
-			struct cxlfork_reports *reports)
+			struct cxlfork_reports *reports, int *status)
 {
 	bool is_id = cxlfork_parse_id(in->what, &in->order.id);
 	__u64 id = in->order.id;
@@ -262,10 +273,12 @@ static pid_t start_what(int pool, struct input *in,
 
 	if (!is_id && !look_up(pool, in)) {
 		if (errno == ENOENT)
-			complain(&in->common, 0, NULL,
-				 "there is no live checkpoint `%s'", in->what);
+			*status = complain_text(&in->common, errno, NULL,
+						"there is no live checkpoint `%s'",
+						in->what);
 		else
-			complain(&in->common, errno, NULL, "%s", in->what);
+			*status = complain(&in->common, errno, NULL, "%s",
+					   in->what);
 		return -1;
 	}
 	/* What may be an id is for the kernel to judge; else it is a name. */
@@ -277,10 +290,11 @@ static pid_t start_what(int pool, struct input *in,
 			errno = ENOENT;
 	}
 	if (pid < 0)
-		complain(&in->common, errno, reports,
-			 "checkpoint %s can't be restored%s%s", in->what,
-			 in->ghost ? " by the ghost at " : "",
-			 in->ghost ? in->ghost : "");
+		*status = complain(&in->common, errno, reports,
+				   "checkpoint %s can't be restored%s%s",
+				   in->what,
+				   in->ghost ? " by the ghost at " : "",
+				   in->ghost ? in->ghost : "");
 	return pid;
 }
 
@@ -290,7 +304,7 @@ int cmd_restore(int argc, char **argv)
 	struct cxlfork_report list[NR_REPORTS];
 	struct cxlfork_reports reports = { .room = NR_REPORTS, .list = list };
 	static struct input in;
-	int pool, status;
+	int pool, status, err;
 	pid_t pid;
 
 	parse("cxlfork restore", &argp, argc, argv, &in);
@@ -299,13 +313,15 @@ int cmd_restore(int argc, char **argv)
 	pool = open_pool(&in.common);
 	if (pool < 0)
 		return EXIT_TROUBLE;
-	pid = start_what(pool, &in, &reports);
+	pid = start_what(pool, &in, &reports, &status);
 	if (pid < 0)
-		return EXIT_NO;
-	status = write_pidfile(&in, pid);
-	if (in.detach || in.ghost) {
-		print_pid(&in, pid);
 		return status;
+	err = write_pidfile(&in, pid);
+	if (in.detach || in.ghost) {
+		print_pid(&in, pid, err);
+		return err ? EXIT_NO : 0;
 	}
+	if (err)
+		complain_pidfile(&in, pid, err);
 	return wait_for(pid);
 }

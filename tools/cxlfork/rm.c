@@ -73,21 +73,18 @@ int cmd_rm(int argc, char **argv)
 		const char *what = in.what[i];
 
 		err = remove_one(pool, what, &outcome);
-		if (err)
-			status = EXIT_NO;
+		item = NULL;
 		if (list) {
 			item = json_object_new_object();
 			json_str(item, "checkpoint", what);
 			json_str(item, "outcome", err ? "failed" : outcome);
-			if (err)
-				json_str(item, "error", cxlfork_strerror(err));
 			json_object_array_add(list, item);
-		} else if (err) {
-			complain_ckpt(&in.common, err, what);
-		} else if (strcmp(outcome, "removed")) {
+		}
+		if (err)
+			status = complain_item(&in.common, err, what, item);
+		else if (!list && strcmp(outcome, "removed"))
 			fprintf(stderr, "cxlfork: %s: %s\n", what,
 				cxlfork_strerror(EINPROGRESS));
-		}
 	}
 	if (list)
 		print_json(list);

@@ -104,18 +104,16 @@ static int change(const char *title, const struct argp *argp, int argc,
 		err = find_id(pool, in.what[i], &id);
 		if (!err && what(pool, id, &in))
 			err = errno;
-		if (err)
-			status = EXIT_NO;
+		item = NULL;
 		if (list) {
 			item = json_object_new_object();
 			json_str(item, "checkpoint", in.what[i]);
 			json_str(item, "outcome", err ? "failed" : "changed");
-			if (err)
-				json_str(item, "error", cxlfork_strerror(err));
 			json_object_array_add(list, item);
-		} else if (err) {
-			complain_ckpt(&in.common, err, in.what[i]);
 		}
+		if (err)
+			status = complain_item(&in.common, err, in.what[i],
+					       item);
 	}
 	if (list)
 		print_json(list);

@@ -88,11 +88,12 @@ int cmd_stat(int argc, char **argv)
 	file = fopen(path, "re");
 	if (!file) {
 		if (errno == ENOENT && access("/proc/self/cxlfork_stat", F_OK))
-			complain(&in.common, 0, NULL,
-				 "this kernel has no /proc/PID/cxlfork_stat; boot one that is built with CONFIG_CXLFORK");
+			complain_text(&in.common, errno, NULL,
+				      "this kernel has no /proc/PID/cxlfork_stat; boot one that is built with CONFIG_CXLFORK");
 		else
-			complain(&in.common, errno == ENOENT ? ESRCH : errno,
-				 NULL, "process %d", in.pid);
+			complain_file(&in.common,
+				      errno == ENOENT ? ESRCH : errno,
+				      "process %d", in.pid);
 		return EXIT_TROUBLE;
 	}
 	if (in.common.json)
@@ -112,8 +113,8 @@ int cmd_stat(int argc, char **argv)
 	if (!lines) {
 		if (object)
 			json_object_put(object);
-		return complain(&in.common, 0, NULL,
-				"process %d is no clone", in.pid);
+		return complain_text(&in.common, 0, NULL,
+				     "process %d is no clone", in.pid);
 	}
 	if (object)
 		print_json(object);

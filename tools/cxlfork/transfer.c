@@ -2,14 +2,13 @@
 /* Many bytes from one descriptor to another. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
 #include "transfer.h"
 
-#define CHUNK		(1UL << 20)
+#define CHUNK		(1024 * 1024)
 
 /* Seconds before anything is shown, and between two times. */
 #define PATIENCE	2.0
@@ -71,16 +70,13 @@ static ssize_t copy_chunk(struct transfer *t, char *buf)
 int transfer(struct transfer *t)
 {
 	double next = isatty(STDERR_FILENO) ? now() + PATIENCE : 0;
+	static char buf[CHUNK];
 	bool shown = false;
-	char *buf;
 	ssize_t n;
 	int err;
 
 	t->done = 0;
 	t->reading = false;
-	buf = malloc(CHUNK);
-	if (!buf)
-		return -1;
 	while ((n = copy_chunk(t, buf)) > 0) {
 		if (!next || now() < next)
 			continue;
@@ -91,7 +87,6 @@ int transfer(struct transfer *t)
 	err = errno;
 	if (shown)
 		fputs("\r\033[K", stderr);
-	free(buf);
 	errno = err;
 	return n;
 }

@@ -6,7 +6,8 @@
  * is struct ghost_order and right after it the payload; its SCM_RIGHTS are the
  * pool's control device and then nr_fds descriptors for the clone.  A ghost
  * that becomes the clone closes the connection without a word (the kernel does
- * it); one that fails answers with struct ghost_reply and waits on.
+ * it); one that fails answers with struct ghost_reply and waits on.  Who may not
+ * order is told so, with EACCES, before the order has come.
  */
 #ifndef CXLFORK_GHOST_H
 #define CXLFORK_GHOST_H

@@ -86,18 +86,34 @@ static int send_order(int fd, int pool, const struct cxlfork_order *order)
 	return n < 0 ? -1 : 0;
 }
 
-/* Returns 0: it is the clone now; else a negative errno. */
-static int take_reply(int fd, struct cxlfork_reports *reports)
+static ssize_t receive(int fd, struct ghost_reply *reply)
+{
+	ssize_t n;
+
+	do {
+		n = recv(fd, reply, sizeof(*reply), 0);
+	} while (n < 0 && errno == EINTR);
+	return n;
+}
+
+/*
+ * @sent: 0, or the negative errno of a ghost that has hung up.  Returns 0: it is
+ * the clone now; else a negative errno.
+ */
+static int take_reply(int fd, int sent, struct cxlfork_reports *reports)
 {
 	struct ghost_reply reply;
 	unsigned int nr;
 	ssize_t n;
 
-	do {
-		n = recv(fd, &reply, sizeof(reply), 0);
-	} while (n < 0 && errno == EINTR);
+	n = receive(fd, &reply);
+	/* It has hung up with our order unread: that is said before its reply. */
+	if (n < 0 && errno == ECONNRESET) {
+		sent = -errno;
+		n = receive(fd, &reply);
+	}
 	if (n == 0)
-		return 0;
+		return sent;
 	if (n < 0)
 		return -errno;
 	if ((size_t)n < offsetof(struct ghost_reply, reports) ||
@@ -134,7 +150,9 @@ pid_t cxlfork_spawn_via(int pool, const char *socket,
 	fd = connect_ghost(socket, &pid);
 	if (fd < 0)
 		return -1;
-	err = send_order(fd, pool, order) ? -errno : take_reply(fd, reports);
+	err = send_order(fd, pool, order) ? -errno : 0;
+	if (!err || err == -EPIPE || err == -ECONNRESET)
+		err = take_reply(fd, err, reports);
 	close(fd);
 	if (err) {
 		errno = -err;

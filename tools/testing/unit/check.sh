@@ -68,6 +68,24 @@ json()		# NAME COMMAND...
 	fi
 }
 
+# One JSON document, and an expression that is true of it, d.
+json_is()	# EXPRESSION NAME COMMAND...
+{
+	expression=$1
+	name=$2
+	shift 2
+	if command -v python3 >/dev/null; then
+		"$@" >"$tmp/json" 2>&1
+		python3 -c 'import json, sys
+d = json.load(open(sys.argv[1]))
+print(d)
+sys.exit(not eval(sys.argv[2]))' "$tmp/json" "$expression" >"$tmp/out" 2>&1
+		result $? "$name"
+	else
+		skip "$name" "no python3"
+	fi
+}
+
 "$OUT/unit/fsck_test" >"$tmp/out" 2>&1
 result $? "format: $(grep -c '^ok' "$tmp/out") checks of fsck_test"
 
@@ -201,7 +219,17 @@ expect 2 'port' 'restore: --listen at nonsense' \
 	"$cxlfork" restore x --listen 5=:70000
 expect 2 'there is no pool' 'ls: no pool' "$cxlfork" ls --pool "$tmp/none"
 expect 2 'control device' 'ls: not a pool' "$cxlfork" ls --pool /dev/null
-json 'ls --json: not a pool' "$cxlfork" ls --json --pool /dev/null
+json_is 'd["errno"] == 25 and "control device" in d["message"]' 'ls --json: not a pool' \
+	"$cxlfork" ls --json --pool /dev/null
+json_is 'd["errno"] == 2 and d["message"] == d["error"]' 'ls --json: no pool' \
+	"$cxlfork" ls --json --pool "$tmp/none"
+for command in ls 'rm x' 'rm 5' 'set --ttl 5 x' 'pin 5' 'export x' 'export 5' 'restore x' \
+	'import -' 'pool format' 'pool status' 'pool fence x' 'pool drain' 'pool reclaim' \
+	'pool fsck' 'pool digest x' 'inspect x'; do
+	# shellcheck disable=SC2086 # several words
+	expect 2 'control device' "$command: not a pool" \
+		"$cxlfork" $command --pool /dev/null </dev/null
+done
 expect 2 'not a number' 'pool format: slots' "$cxlfork" pool format --slots 17
 expect 2 'one of smhdw' 'checkpoint: a time' "$cxlfork" checkpoint 1 --ttl 5x
 expect 2 'one of smhdw' 'checkpoint: a time too long' \
@@ -235,13 +263,13 @@ expect 2 'at most 65536' 'restore: too large a payload' \
 if [ -e /proc/self/cxlfork_stat ]; then
 	skip 'calls that fail' 'this kernel has cxlfork'
 else
-	expect 1 'no cxlfork' 'checkpoint: no such call' \
+	expect 2 'no cxlfork' 'checkpoint: no such call' \
 		"$cxlfork" checkpoint --pool /dev/null $$
 	expect 2 'no cxlfork' 'check: no such call' \
 		"$cxlfork" check --pool /dev/null $$
-	expect 1 'no cxlfork' 'restore: no such call' \
+	expect 2 'no cxlfork' 'restore: no such call' \
 		"$cxlfork" restore --pool /dev/null 1
-	expect 1 'no cxlfork' 'restore --detach: no such call' \
+	expect 2 'no cxlfork' 'restore --detach: no such call' \
 		"$cxlfork" restore --detach --pool /dev/null 1
 	expect 2 'cxlfork_stat' 'stat: no such file' "$cxlfork" stat $$
 	: >"$tmp/out"
@@ -261,13 +289,27 @@ else
 		tries=$((tries + 1))
 	done
 	find "/proc/$ghost/fd" -type l >"$tmp/fds"
-	expect 1 'no cxlfork' 'ghost: an order that fails' \
+	expect 2 'no cxlfork' 'ghost: an order that fails' \
 		"$cxlfork" restore --pool /dev/null --ghost "$tmp/ghost" 1
-	expect 1 'no cxlfork' 'ghost: another one, with descriptors' \
+	expect 2 'no cxlfork' 'ghost: another one, with descriptors' \
 		"$cxlfork" restore --pool /dev/null --ghost "$tmp/ghost" \
 		--payload hello --fd 5=0 --fd 6=1 1
+	if setpriv --reuid=2 --regid=2 --clear-groups "$cxlfork" --version >/dev/null 2>&1; then
+		"$OUT/cxlfork-ghost" --socket "@$tmp/ghost" &
+		other=$!
+		until grep -q -F "@$tmp/ghost" /proc/net/unix; do
+			sleep 0.1
+		done
+		expect 1 'Permission denied' 'ghost: an order from somebody else' \
+			setpriv --reuid=2 --regid=2 --clear-groups "$cxlfork" restore \
+			--pool /dev/null --ghost "@$tmp/ghost" 1
+		kill "$other"
+		wait "$other" 2>/dev/null
+	else
+		skip 'ghost: an order from somebody else' 'nobody else can be here'
+	fi
 	head -c 65536 /dev/zero >"$tmp/zero64k"
-	expect 1 'no cxlfork' 'ghost: the largest payload' \
+	expect 2 'no cxlfork' 'ghost: the largest payload' \
 		"$cxlfork" restore --pool /dev/null --ghost "$tmp/ghost" \
 		--payload-file "$tmp/zero64k" 1
 	awk '$1 == "VmRSS:" { exit !($2 < 512) }' "/proc/$ghost/status"
@@ -278,6 +320,9 @@ else
 	wait "$ghost" 2>/dev/null
 	ghost=
 fi
+
+expect 1 'standard input is no connection' 'ghost: no socket' sh -c \
+	"$OUT/cxlfork-ghost </dev/null"
 
 # --- with the two calls played by fork() and exit()
 fake()		# [NAME=VALUE...] COMMAND...
@@ -312,6 +357,13 @@ expect 0 '^[0-9]*$' 'restore --detach: prints the pid' \
 cmp "$tmp/out" "$tmp/pid" >/dev/null && grep -q 'clone of 0x5:  1 7' "$tmp/clone"
 result $? 'restore --detach: pidfile, output'
 json 'restore --detach --json' fake "$cxlfork" restore 5 --detach --json
+expect 1 'no/such: No such file' 'restore --detach: a pidfile that cannot be' \
+	fake "$cxlfork" restore 5 --detach --pidfile "$tmp/no/such"
+expect 1 'full: No space left on device' 'restore --detach: a full disk is no full pool' \
+	fake "$cxlfork" restore 5 --detach --pidfile /dev/full
+json_is 'd["pid"] > 0 and d["errno"] == 2 and "No such" in d["pidfile_error"]' \
+	'restore --detach --json: a pidfile that cannot be' \
+	fake "$cxlfork" restore 5 --detach --json --pidfile "$tmp/no/such"
 if command -v python3 >/dev/null; then
 	expect 0 'clone is well' 'Python: a clone' \
 		fake python3 "$UNIT/python_clone_test.py"
@@ -350,7 +402,19 @@ expect 0 'kept .*; 1 checkpoints use its pages$' 'status: children' \
 	pool "$cxlfork" pool status
 expect 0 'late .*; expired 1970-01-01T01:56:40Z; nothing holds it$' \
 	'status: expired' pool "$cxlfork" pool status
-json 'status --json' pool "$cxlfork" pool status --json
+lacks 'memory error' 'status: no memory errors'
+expect 0 '^memory errors: not shown (needs CAP_SYS_ADMIN)$' 'status: memory errors' \
+	pool env FAKE_USER=1 "$cxlfork" pool status
+json_is 'd["lost"] is None' 'status --json: memory errors' \
+	pool env FAKE_USER=1 "$cxlfork" pool status --json
+json_is 'd["lost"] == []' 'status --json' pool "$cxlfork" pool status --json
+for command in fsck 'digest x'; do
+	# shellcheck disable=SC2086 # several words
+	expect 2 'with CAP_SYS_ADMIN' "$command: as a user" \
+		pool env FAKE_USER=1 "$cxlfork" pool $command
+done
+json_is 'd["errno"] == 1' 'inspect --json: as a user' \
+	pool env FAKE_USER=1 "$cxlfork" inspect x --json
 expect 0 '"caretaker":0' 'status --json: caretaker' sh -c \
 	"LD_PRELOAD=$OUT/unit/fake_pool.so $cxlfork pool status --json --pool /dev/null | tr -d ' '"
 
@@ -370,7 +434,10 @@ expect 0 '^expires in 0 s$' 'set --ttl never' \
 	pool "$cxlfork" set old --ttl never
 expect 1 'only the host that has it' 'set: on another host' \
 	pool "$cxlfork" set late --ttl 5
-json 'set --json' pool "$cxlfork" pin --json 0x5
+json_is 'd[0]["errno"] == 2 and "no checkpoint" in d[0]["error"] and "errno" not in d[1]' \
+	'pin --json' pool env FAKE_QUIET=1 "$cxlfork" pin --json 0x5 old
+json_is 'd[0]["errno"] == 16 and "cxlfork unpin" in d[0]["error"]' 'rm --json: pinned' \
+	pool "$cxlfork" rm --json 0x10105
 expect 0 '^pinned$' 'pin: a name that is a number' pool "$cxlfork" pin 4711
 expect 0 '^expires in 60 s$' 'set: an id that is a name as well' \
 	pool "$cxlfork" set 65793 --ttl 60
@@ -406,7 +473,17 @@ expect 0 '"bytes":40}' 'export --output --json' sh -c \
 	"LD_PRELOAD=$OUT/unit/fake_pool.so $cxlfork export 0x10101 --json --pool /dev/null -o $tmp/stream | tr -d ' \n'"
 [ "$(stat -c '%a %s' "$tmp/stream")" = '600 40' ]
 result $? 'export --output: a file for its owner'
-json 'export --json' pool "$cxlfork" export old -o "$tmp/stream" --json
+strange=$(printf '%s/b\303\244ck\377up' "$tmp")
+json_is 'd["file"].endswith("/b\u00e4ck\\xffup")' 'export --json: the name of its file' \
+	pool "$cxlfork" export old -o "$strange" --json
+[ -e "$strange" ]
+result $? 'export: the name of its file'
+json_is 'd["errno"] == 2 and "no checkpoint" in d["message"]' 'export --json: no such' \
+	pool "$cxlfork" export nothing -o "$tmp/stream" --json
+json_is 'd["errno"] == 28 and d["message"] == "No space left on device"' \
+	'export --json: a full disk' pool "$cxlfork" export old -o /dev/full --json
+json_is 'd["errno"] == 16 and "is alive" in d["message"]' 'fence --json: refused' \
+	pool "$cxlfork" pool fence node1 --json
 expect 1 'no checkpoint' 'export: no such' pool "$cxlfork" export nothing
 expect 1 'belongs to user 1234' 'export: not permitted' \
 	pool "$cxlfork" export 0x10300

@@ -8,8 +8,9 @@
  * takes care of it; slot 3 is free.  A checkpoint takes one extent, one is free.
  *
  * An exported checkpoint is STREAM bytes, "x" each.  FAKE_SLOW=N: they come one
- * by one, in N tenths of a second; FAKE_BROKEN: none can
- * be read.  FAKE_NO_SYNC: a folder can't be brought to the disk.
+ * by one, in N tenths of a second; FAKE_BROKEN: none can be read.  FAKE_USER:
+ * nobody special asks.  FAKE_QUIET: what is set is not said.  FAKE_NO_SYNC: a
+ * folder can't be brought to the disk.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -160,6 +161,8 @@ static int fake_set(const struct cxlfork_ckpt_set *set)
 		return -ENOENT;
 	if (set->flags & CXLFORK_SET_TTL && ckpt->owner)
 		return -EREMOTE;
+	if (getenv("FAKE_QUIET"))
+		return 0;
 	if (set->flags & CXLFORK_SET_TTL)
 		printf("expires in %llu s\n", set->ttl);
 	else
@@ -280,6 +283,9 @@ int ioctl(int fd, unsigned long request, ...)
 	case CXLFORK_IOC_IMPORT:
 		err = fake_import(arg);
 		break;
+	case CXLFORK_IOC_LOST:
+		err = getenv("FAKE_USER") ? -EPERM : -ENOENT;
+		break;
 	case CXLFORK_IOC_COMMIT:
 		err = fake_commit(fd, arg);
 		break;
@@ -289,6 +295,14 @@ int ioctl(int fd, unsigned long request, ...)
 	if (err >= 0)
 		return err;
 	errno = -err;
+	return -1;
+}
+
+ssize_t pread(int fd, void *to, size_t size, off_t offset)
+{
+	if (!getenv("FAKE_USER"))
+		return syscall(SYS_pread64, fd, to, size, offset);
+	errno = EPERM;
 	return -1;
 }
 
