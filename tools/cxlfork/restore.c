@@ -14,6 +14,9 @@
 
 #define NR_REPORTS	32
 
+/* Of the flags of a task, as in <linux/sched.h>. */
+#define PF_EXITING	0x4
+
 struct input {
 	struct common		common;
 	struct cxlfork_order	order;
@@ -244,6 +247,54 @@ static void print_pid(const struct input *in, pid_t pid, int pidfile_err)
 	fflush(stdout);
 }
 
+/* A field of /proc/PID/stat, from what follows the name, which is the 2nd. */
+static unsigned long stat_field(const char *at, int nr)
+{
+	int i;
+
+	for (i = 2; at && i < nr; i++)
+		at = strchr(at + 1, ' ');
+	return at ? strtoul(at, NULL, 10) : 0;
+}
+
+/*
+ * Has it begun to end?  A ghost has one thread; a clone may go on without its
+ * first one.
+ */
+static bool is_ending(pid_t pid)
+{
+	char path[32], line[512] = "";
+	char *at = NULL;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (fgets(line, sizeof(line), file))
+		at = strrchr(line, ')');
+	fclose(file);
+	return stat_field(at, 9) & PF_EXITING && stat_field(at, 20) <= 1;
+}
+
+/*
+ * The library takes the end of a pipe for success: it closes when the child
+ * becomes the clone, and when it dies.  Who dies has begun to end before that.
+ * Returns the signal that the child has died from, or 0.
+ */
+static int killed_by(pid_t pid)
+{
+	siginfo_t info = { 0 };
+
+	while (!waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) &&
+	       !info.si_pid) {
+		if (!is_ending(pid))
+			return 0;
+		usleep(1000);
+	}
+	return info.si_pid && info.si_code != CLD_EXITED ? info.si_status : 0;
+}
+
 static pid_t start(int pool, const struct input *in,
 		   struct cxlfork_reports *reports)
 {
@@ -289,7 +340,11 @@ static pid_t start_what(int pool, struct input *in,
 		else
 			errno = ENOENT;
 	}
-	if (pid < 0)
+	if (pid < 0 && in->ghost && errno == ESRCH)
+		*status = complain_text(&in->common, errno, reports,
+					"the ghost at %s has no pid here: give the order in its pid namespace, or in an outer one",
+					in->ghost);
+	else if (pid < 0)
 		*status = complain(&in->common, errno, reports,
 				   "checkpoint %s can't be restored%s%s",
 				   in->what,
@@ -304,7 +359,7 @@ int cmd_restore(int argc, char **argv)
 	struct cxlfork_report list[NR_REPORTS];
 	struct cxlfork_reports reports = { .room = NR_REPORTS, .list = list };
 	static struct input in;
-	int pool, status, err;
+	int pool, status, err, sig;
 	pid_t pid;
 
 	parse("cxlfork restore", &argp, argc, argv, &in);
@@ -316,6 +371,11 @@ int cmd_restore(int argc, char **argv)
 	pid = start_what(pool, &in, &reports, &status);
 	if (pid < 0)
 		return status;
+	sig = in.detach && !in.ghost ? killed_by(pid) : 0;
+	if (sig)
+		return complain_text(&in.common, 0, NULL,
+				     "checkpoint %s: the clone ended at once, by signal %d",
+				     in.what, sig);
 	err = write_pidfile(&in, pid);
 	if (in.detach || in.ghost) {
 		print_pid(&in, pid, err);

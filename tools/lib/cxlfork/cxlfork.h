@@ -152,7 +152,8 @@ int cxlfork_restore(int pool, const struct cxlfork_order *order,
  * @flags: CXLFORK_SPAWN_*
  * @reports: filled with the obstacles on failure, or NULL
  *
- * Forks a ghost, which becomes the clone.
+ * Forks a ghost, which becomes the clone.  One that is killed before can't be told
+ * from a clone that is: waitpid(2) tells.
  *
  * Return: its pid, once it is the clone; wait for it as for any child.
  */
@@ -165,6 +166,8 @@ pid_t cxlfork_spawn(int pool, const struct cxlfork_order *order,
  * @socket: path of the ghost's socket, or @ and an abstract name
  * @order: which; the descriptors in it are the caller's
  * @reports: filled with the obstacles on failure, or NULL
+ *
+ * ESRCH: the ghost has no pid in the caller's pid namespace; it has no order.
  *
  * Return: pid of the ghost, now the clone; it is no child of the caller.
  */

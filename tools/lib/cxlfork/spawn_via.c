@@ -39,6 +39,12 @@ static int connect_ghost(const char *path, pid_t *pid)
 		errno = err;
 		return -1;
 	}
+	/* One that can't be seen from here has no pid that could be returned. */
+	if (cred.pid <= 0) {
+		close(fd);
+		errno = ESRCH;
+		return -1;
+	}
 	*pid = cred.pid;
 	return fd;
 }

@@ -294,6 +294,12 @@ else
 	expect 2 'no cxlfork' 'ghost: another one, with descriptors' \
 		"$cxlfork" restore --pool /dev/null --ghost "$tmp/ghost" \
 		--payload hello --fd 5=0 --fd 6=1 1
+	if unshare -pf true 2>/dev/null; then
+		expect 1 'has no pid here' 'ghost: in another pid namespace' \
+			unshare -pf "$cxlfork" restore --pool /dev/null --ghost "$tmp/ghost" 1
+	else
+		skip 'ghost: in another pid namespace' 'there can be none'
+	fi
 	if setpriv --reuid=2 --regid=2 --clear-groups "$cxlfork" --version >/dev/null 2>&1; then
 		"$OUT/cxlfork-ghost" --socket "@$tmp/ghost" &
 		other=$!
@@ -364,6 +370,16 @@ expect 1 'full: No space left on device' 'restore --detach: a full disk is no fu
 json_is 'd["pid"] > 0 and d["errno"] == 2 and "No such" in d["pidfile_error"]' \
 	'restore --detach --json: a pidfile that cannot be' \
 	fake "$cxlfork" restore 5 --detach --json --pidfile "$tmp/no/such"
+expect 1 'the clone ended at once, by signal 9$' 'restore --detach: a clone that is killed' \
+	fake FAKE_SIGNAL=9 "$cxlfork" restore 5 --detach --pidfile "$tmp/dead"
+[ ! -e "$tmp/dead" ]
+result $? 'restore --detach: a clone that is killed has no pidfile'
+json_is '"by signal 15" in d["message"]' 'restore --detach --json: a clone that is killed' \
+	fake FAKE_SIGNAL=15 "$cxlfork" restore 5 --detach --json
+expect 0 '^[0-9]*$' 'restore --detach: a clone that runs another program' \
+	fake FAKE_EXEC=1 "$cxlfork" restore 5 --detach
+kill "$(cat "$tmp/out")"
+result $? 'restore --detach: it is not waited for'
 if command -v python3 >/dev/null; then
 	expect 0 'clone is well' 'Python: a clone' \
 		fake python3 "$UNIT/python_clone_test.py"

@@ -5,7 +5,7 @@
  *
  * FAKE_OBSTACLES=N: refuse, with N records.  FAKE_EXIT=N: the status that a
  * clone exits with; FAKE_SIGNAL=N: the signal it dies from.  FAKE_GONE=N: there is
- * no checkpoint of this id.
+ * no checkpoint of this id.  FAKE_EXEC: a clone becomes a program that sleeps.
  */
 #include <errno.h>
 #include <signal.h>
@@ -91,6 +91,8 @@ static long fake_cxlrestore(struct cxlrestore_args *args)
 	dprintf(out, "\n");
 	if (number("FAKE_SIGNAL"))
 		raise(number("FAKE_SIGNAL"));
+	if (number("FAKE_EXEC"))
+		execlp("sleep", "sleep", "600", NULL);
 	_exit(number("FAKE_EXIT"));
 }
 
