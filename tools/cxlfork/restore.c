@@ -200,7 +200,10 @@ static pid_t clone_pid;
 
 static void pass_on(int sig)
 {
+	int err = errno;
+
 	kill(clone_pid, sig);
+	errno = err;
 }
 
 /* Wait for the clone; signals that want to end us are for it. */

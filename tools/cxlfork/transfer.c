@@ -41,7 +41,9 @@ static int write_all(int fd, const char *data, size_t len)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0)
+		if (!n)
+			errno = EIO;	/* nothing does that, but would for ever */
+		if (n <= 0)
 			return -1;
 		data += n;
 		len -= n;

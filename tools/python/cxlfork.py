@@ -21,7 +21,7 @@ from collections import namedtuple
 
 __all__ = [
     "CheckpointInfo", "Error", "Report", "Result", "check", "checkpoint",
-    "list", "lookup", "pin", "remove", "restore", "set_ttl", "spawn", "unpin",
+    "checkpoint_pid", "list", "lookup", "pin", "remove", "restore", "set_ttl", "spawn", "unpin",
 ]
 
 KILL = 1 << 1

@@ -13,6 +13,7 @@ static int fill_args(struct cxlfork_args *args, int pool,
 {
 	size_t name_len = req->name ? strlen(req->name) : 0;
 
+	cxlfork__reports_reset(reports);
 	if (name_len >= CXLFORK_NAME_MAX) {
 		errno = ENAMETOOLONG;
 		return -1;
@@ -33,7 +34,6 @@ static int fill_args(struct cxlfork_args *args, int pool,
 		args->payload = (uintptr_t)req->payload;
 		args->payload_size = req->payload_size;
 	}
-	reports_reset(reports);
 	if (reports && reports->room) {
 		args->reports = (uintptr_t)reports->list;
 		args->nr_reports = reports->room;
@@ -72,6 +72,7 @@ __s64 cxlfork_checkpoint(int pool, struct cxlfork_request *req,
 	__s64 id;
 
 	if (req->flags & CXLFORK_CHECK) {
+		cxlfork__reports_reset(reports);
 		errno = EINVAL;		/* 0 would mean two things */
 		return -1;
 	}
@@ -86,7 +87,7 @@ __s64 cxlfork_checkpoint(int pool, struct cxlfork_request *req,
 		call_hook(id ? hooks->after_parent : hooks->after_clone);
 	close_pidfd(&args);
 	if (id < 0)
-		reports_settle(reports, args.nr_reports);
+		cxlfork__reports_settle(reports, args.nr_reports);
 	if (id == 0)
 		req->payload_size = args.payload ? args.payload_size : 0;
 	return id;
@@ -108,7 +109,7 @@ int cxlfork_check(int pool, const struct cxlfork_request *req,
 		return -1;
 	ret = cxlfork(&args, sizeof(args));
 	close_pidfd(&args);
-	reports_settle(reports, args.nr_reports);
+	cxlfork__reports_settle(reports, args.nr_reports);
 	if (ret < 0)
 		return -1;
 	return reports && reports->room ? (int)reports->found :

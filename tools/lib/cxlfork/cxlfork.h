@@ -153,7 +153,8 @@ int cxlfork_restore(int pool, const struct cxlfork_order *order,
  * @reports: filled with the obstacles on failure, or NULL
  *
  * Forks a ghost, which becomes the clone.  One that is killed before can't be told
- * from a clone that is: waitpid(2) tells.
+ * from a clone that is: waitpid(2) tells.  If another thread forks meanwhile, a
+ * child that does not exec() keeps the caller waiting as long as it lives.
  *
  * Return: its pid, once it is the clone; wait for it as for any child.
  */

@@ -7,9 +7,11 @@
 
 #include "cxlfork.h"
 
+/* Two underscores: in a static program all names are in one room. */
+
 /* Empty the records before a call that may or may not fill them in. */
-void reports_reset(struct cxlfork_reports *reports);
+void cxlfork__reports_reset(struct cxlfork_reports *reports);
 /* The kernel says it found @found: believe only what it has filled in. */
-void reports_settle(struct cxlfork_reports *reports, unsigned int found);
+void cxlfork__reports_settle(struct cxlfork_reports *reports, unsigned int found);
 
 #endif /* CXLFORK_INTERNAL_H */

@@ -183,13 +183,16 @@ bool cxlfork_parse_id(const char *text, __u64 *id)
 {
 	bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
 	unsigned long long value;
+	int err, before = errno;
 	char *end;
 
 	if (!isdigit((unsigned char)text[0]))
 		return false;
 	errno = 0;
 	value = strtoull(text, &end, hex ? 16 : 10);
-	if (*end || errno || !value)
+	err = errno;
+	errno = before;
+	if (*end || err || !value)
 		return false;
 	*id = value;
 	return true;

@@ -38,7 +38,7 @@ unsigned int cxlfork_reports_count(const struct cxlfork_reports *reports)
 	return reports->found < reports->room ? reports->found : reports->room;
 }
 
-void reports_reset(struct cxlfork_reports *reports)
+void cxlfork__reports_reset(struct cxlfork_reports *reports)
 {
 	if (!reports)
 		return;
@@ -53,7 +53,7 @@ void reports_reset(struct cxlfork_reports *reports)
  * A call that fails early (ENOSYS, EFAULT, ...) leaves the number as it was
  * passed, with records that are still empty.
  */
-void reports_settle(struct cxlfork_reports *reports, unsigned int found)
+void cxlfork__reports_settle(struct cxlfork_reports *reports, unsigned int found)
 {
 	unsigned int i, count;
 

@@ -20,13 +20,13 @@ int cxlfork_restore(int pool, const struct cxlfork_order *order,
 		.nr_fds		= order->nr_fds,
 	};
 
-	reports_reset(reports);
+	cxlfork__reports_reset(reports);
 	if (reports && reports->room) {
 		args.reports = (uintptr_t)reports->list;
 		args.nr_reports = reports->room;
 	}
 	cxlrestore(&args, sizeof(args));	/* comes back only to say why not */
-	reports_settle(reports, args.nr_reports);
+	cxlfork__reports_settle(reports, args.nr_reports);
 	return -1;
 }
 
@@ -99,11 +99,11 @@ pid_t cxlfork_spawn(int pool, const struct cxlfork_order *order,
 	size_t size;
 	pid_t pid;
 
+	cxlfork__reports_reset(reports);
 	if (flags & ~CXLFORK_SPAWN_SETSID) {
 		errno = EINVAL;
 		return -1;
 	}
-	reports_reset(reports);
 	if (pipe2(fds, O_CLOEXEC))
 		return -1;
 	pid = fork();
@@ -128,7 +128,7 @@ pid_t cxlfork_spawn(int pool, const struct cxlfork_order *order,
 		reports->found = failure.found;
 		size = cxlfork_reports_count(reports) * sizeof(*reports->list);
 		if (read_all(fds[0], reports->list, size) != size)
-			reports_reset(reports);
+			cxlfork__reports_reset(reports);
 	}
 	close(fds[0]);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)

@@ -135,7 +135,9 @@ static int take_reply(int fd, int sent, struct cxlfork_reports *reports)
 			nr = reports->room;
 		memcpy(reports->list, reply.reports,
 		       nr * sizeof(*reports->list));
-		reports->found = nr;
+		/* of those that did not fit into the reply there are no records */
+		reports->found = nr < reports->room || reply.found < nr ?
+				 nr : reply.found;
 	}
 	return -reply.err;
 }
@@ -147,7 +149,7 @@ pid_t cxlfork_spawn_via(int pool, const char *socket,
 	int fd, err;
 	pid_t pid;
 
-	reports_reset(reports);
+	cxlfork__reports_reset(reports);
 	if (order->nr_fds > GHOST_FDS_MAX ||
 	    order->payload_size > CXLFORK_PAYLOAD_MAX) {
 		errno = E2BIG;

@@ -12,14 +12,14 @@ int cxlfork_export(int pool, __u64 id, __u64 *most,
 	struct cxlfork_export args = { .id = id };
 	int fd;
 
-	reports_reset(reports);
+	cxlfork__reports_reset(reports);
 	if (reports && reports->room) {
 		args.reports = (uintptr_t)reports->list;
 		args.nr_reports = reports->room;
 	}
 	fd = ioctl(pool, CXLFORK_IOC_EXPORT, &args);
 	if (fd < 0)
-		reports_settle(reports, args.nr_reports);
+		cxlfork__reports_settle(reports, args.nr_reports);
 	else if (most)
 		*most = args.bytes;
 	return fd;
@@ -51,13 +51,13 @@ __s64 cxlfork_commit(int import, struct cxlfork_reports *reports)
 {
 	struct cxlfork_commit args = { 0 };
 
-	reports_reset(reports);
+	cxlfork__reports_reset(reports);
 	if (reports && reports->room) {
 		args.reports = (uintptr_t)reports->list;
 		args.nr_reports = reports->room;
 	}
 	if (!ioctl(import, CXLFORK_IOC_COMMIT, &args))
 		return args.id;
-	reports_settle(reports, args.nr_reports);
+	cxlfork__reports_settle(reports, args.nr_reports);
 	return -1;
 }

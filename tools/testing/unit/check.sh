@@ -607,10 +607,15 @@ expect 0 '^would be: 8.0 MiB freed, 10 MiB free$' 'reclaim --dry-run' \
 json 'reclaim --json' pool "$cxlfork" pool reclaim --json --all
 
 # --- the library
-printf '#include <cxlfork.h>\nint main(void) { return !cxlfork_strerror(1); }\n' \
+nm -g --defined-only "$OUT/libcxlfork.a" | awk 'NF == 3 && $3 !~ /^cxl/' >"$tmp/out"
+[ ! -s "$tmp/out" ]
+result $? 'static library: names of its own only'
+printf '#include <cxlfork.h>\n#include <linux/cxlfork_stream.h>\nint main(void) { return !cxlfork_strerror(1); }\n' \
 	>"$tmp/user.c"
 $MAKE install DESTDIR="$tmp/root" PREFIX=/usr >"$tmp/out" 2>&1
 result $? 'install'
+[ "$(PKG_CONFIG_PATH=$tmp/root/usr/lib/pkgconfig pkg-config --variable=prefix libcxlfork)" = /usr ]
+result $? 'install: with the prefix of the installation, not that of the build'
 flags=$(PKG_CONFIG_PATH=$tmp/root/usr/lib/pkgconfig \
 	pkg-config --define-variable=prefix="$tmp/root/usr" \
 	--define-variable=libdir="$tmp/root/usr/lib" --cflags --libs libcxlfork)

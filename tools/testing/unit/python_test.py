@@ -17,6 +17,12 @@ class Module(unittest.TestCase):
         for name, size in sizes.items():
             self.assertEqual(ctypes.sizeof(getattr(cxlfork, name)), size, name)
 
+    def test_names(self):
+        """What is public is there after "import *"."""
+        public = {name for name, what in vars(cxlfork).items()
+                  if getattr(what, "__module__", "") == "cxlfork" and not name.startswith("_")}
+        self.assertEqual(public, set(cxlfork.__all__))
+
     def test_no_pool(self):
         with self.assertRaises(cxlfork.Error) as caught:
             cxlfork.list(pool="/dev/no-such-pool")
