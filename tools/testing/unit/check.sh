@@ -494,6 +494,10 @@ json_is 'd["file"].endswith("/b\u00e4ck\\xffup")' 'export --json: the name of it
 	pool "$cxlfork" export old -o "$strange" --json
 [ -e "$strange" ]
 result $? 'export: the name of its file'
+# an overlong slash, a surrogate, CSI; one that is right; the first half of one
+strange=$(printf '%s/\300\257\355\240\200\302\233\360\237\230\200\303' "$tmp")
+json_is 'd["file"].endswith("\\xaf\\xed\\xa0\\x80\\xc2\\x9b\U0001f600\\xc3")' \
+	'export --json: a name that is no UTF-8' pool "$cxlfork" export old -o "$strange" --json
 json_is 'd["errno"] == 2 and "no checkpoint" in d["message"]' 'export --json: no such' \
 	pool "$cxlfork" export nothing -o "$tmp/stream" --json
 json_is 'd["errno"] == 28 and d["message"] == "No space left on device"' \
