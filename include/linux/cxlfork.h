@@ -19,6 +19,7 @@
 #include <linux/sched.h>
 #include <linux/mm_types.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include <uapi/linux/cxlfork.h>
 #include <uapi/linux/cxlfork_format.h>
@@ -104,6 +105,7 @@ struct cxlfork_ckpt_attr {
  * @get:	take a reference of this host on a LIVE checkpoint: -ENOENT if
  *		there is none of this id (never was, is gone, or is on its way)
  * @put:	drop it; @ckpt is freed.  May be called from a work queue; sleeps
+ * @restored:	remember when a clone was made of it last
  * @refresh:	before an extent of a published image is used: what this host has
  *		cached of it is dropped if the pool isn't coherent
  * @read:	copy a part of a published image, by offset in the region; -EIO
@@ -119,6 +121,7 @@ struct cxlfork_pool_ops {
 	void (*abort)(struct cxlfork_ckpt *ckpt);
 	struct cxlfork_ckpt *(*get)(struct cxlfork_pool *pool, u64 id);
 	void (*put)(struct cxlfork_ckpt *ckpt);
+	void (*restored)(struct cxlfork_ckpt *ckpt);
 	void (*refresh)(struct cxlfork_pool *pool, u32 extent);
 	int (*read)(struct cxlfork_pool *pool, u64 off, void *to, size_t len);
 	u64 (*owner_of)(struct cxlfork_pool *pool, u32 extent);
@@ -158,6 +161,7 @@ struct cxlfork_pool {
 	u32				nr_extents;
 	bool				draining;
 	struct list_head		bad;
+	struct delayed_work		lose;
 	refcount_t			users;
 	struct completion		idle;
 };
@@ -167,6 +171,7 @@ extern const char cxlfork_pgmap_owner;
 
 int cxlfork_register_pool(struct cxlfork_pool *pool);
 void cxlfork_unregister_pool(struct cxlfork_pool *pool);
+int cxlfork_unregister_idle_pool(struct cxlfork_pool *pool);
 void cxlfork_pool_kill(struct cxlfork_pool *pool);
 bool cxlfork_pool_sever(struct cxlfork_pool *pool);
 void cxlfork_pool_evacuate(struct cxlfork_pool *pool);
@@ -174,7 +179,8 @@ int cxlfork_guard(struct cxlfork_pool *pool, u32 extent, u32 nr, bool readonly);
 int cxlfork_drain_begin(struct cxlfork_pool *pool);
 int cxlfork_drain(struct cxlfork_pool *pool, struct cxlfork_pool_drain *drain);
 void cxlfork_drain_end(struct cxlfork_pool *pool);
-void cxlfork_pool_poisoned(struct cxlfork_pool *pool, u64 offset, u64 id);
+void cxlfork_pool_init_bad(struct cxlfork_pool *pool);
+int cxlfork_pool_poisoned(struct cxlfork_pool *pool, u64 offset, u64 id);
 bool cxlfork_pool_bad(struct cxlfork_pool *pool, const unsigned long *extents);
 void cxlfork_pool_mark_bad(struct cxlfork_pool *pool, unsigned long *extents, u32 nr);
 int cxlfork_pool_lost(struct cxlfork_pool *pool, struct cxlfork_lost *lost);
@@ -201,6 +207,7 @@ struct cxlfork_template;
  * @id:		of the checkpoint
  * @next:	the localiser's: where to go on
  * @no_memory:	the drain's: it could not be localised for want of memory
+ * @late:	the drain's: its mmap lock is taken, others come first
  * @unshared:	leaves that were copied because something was to be written
  * @split:	2 MiB pages that 4 KiB entries map since, for the same reason
  * @cow:	CXL pages that a write copied
@@ -216,6 +223,7 @@ struct cxlfork_mm {
 	u64			id;
 	unsigned long		next;
 	bool			no_memory;
+	bool			late;
 	atomic_long_t		unshared;
 	atomic_long_t		split;
 	atomic_long_t		cow;
@@ -533,9 +541,10 @@ void cxlfork_arch_snapshot_mm(struct cxlfork_mm_state *state);
 int cxlfork_arch_check_mm(const struct cxlfork_mm_state *state);
 int cxlfork_arch_restore_mm(struct mm_struct *mm, const struct cxlfork_mm_state *state);
 int cxlfork_arch_check_task(const struct cxlfork_task *task);
+int cxlfork_arch_check_xstate(const void *xstate, size_t len, u64 xfeatures);
 const char *cxlfork_arch_ghost(void);
-int cxlfork_arch_prepare(const void *xstate, size_t len, u32 *pkru);
-void cxlfork_arch_restore(const struct cxlfork_task *task, u32 pkru);
+int cxlfork_arch_prepare(const void *xstate, size_t len, u32 *pkru, void **fpstate);
+void cxlfork_arch_restore(const struct cxlfork_task *task, u32 pkru, const void *fpstate);
 
 /*
  * kernel/cxlfork: what an administrator decides (sysctl.c)
@@ -695,6 +704,7 @@ cxlfork_template_mm(const struct cxlfork_template *t)
  * @payload:	what to put into the payload buffer
  * @payload_size: bytes of it
  * @pkru:	protection key rights
+ * @fpstate:	extended registers, in this CPU's form
  */
 struct cxlfork_restore {
 	struct file		*pool_file;
@@ -709,6 +719,7 @@ struct cxlfork_restore {
 	void			*payload;
 	u32			payload_size;
 	u32			pkru;
+	void			*fpstate;
 };
 
 int cxlfork_restore_open_files(struct cxlfork_restore *r);

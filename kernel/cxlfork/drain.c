@@ -69,13 +69,21 @@ static int cxlfork_drain_mm(struct mm_struct *mm, struct cxlfork_pool_drain *dra
 	return ret == -EINTR ? ret : 0;
 }
 
-static int cxlfork_drain_all(struct cxlfork_pool_drain *drain)
+/*
+ * An mmap lock may be held for as long as some storage does not answer: those that
+ * are taken come @last, and where pages are only counted not at all.
+ */
+static int cxlfork_drain_round(struct cxlfork_pool_drain *drain, bool last)
 {
 	struct mm_struct *mm = NULL;
 	long pages;
 	int ret;
 
 	while ((mm = cxlfork_next_mm(mm))) {
+		if (!last)
+			mm->cxlfork->late = rwsem_is_locked(&mm->mmap_lock);
+		if (mm->cxlfork->late != last)
+			continue;
 		ret = cxlfork_drain_mm(mm, drain);
 		pages = ret || drain->budget ? ret : cxlfork_mm_pages(mm);
 		if (pages < 0) {
@@ -86,6 +94,15 @@ static int cxlfork_drain_all(struct cxlfork_pool_drain *drain)
 		drain->stuck += mm->cxlfork->no_memory;
 	}
 	return 0;
+}
+
+static int cxlfork_drain_all(struct cxlfork_pool_drain *drain)
+{
+	int ret = cxlfork_drain_round(drain, false);
+
+	if (!ret && drain->budget && !drain->copied && !drain->lost)
+		ret = cxlfork_drain_round(drain, true);
+	return ret;
 }
 
 /**

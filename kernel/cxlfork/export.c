@@ -159,14 +159,22 @@ static int cxlfork_export_page(const struct cxlfork_template *t, u64 entry, void
 static int cxlfork_export_window(struct cxlfork_export_file *e,
 				 const struct cxlfork_template_leaf *leaf)
 {
+	const u64 at = le64_to_cpu(e->template->image->leaves_off) +
+		       (u64)e->index * PAGE_SIZE + e->pos * sizeof(u64);
 	struct cxlfork_stream_pages *head = (void *)(e->record + 1);
+	u64 entries[CXLFORK_STREAM_WINDOW];
 	u32 present = 0, young = 0, data = 0, nr = 0, i;
 	void *to = head + 1;
 	int ret;
 
+	/* A table in CXL memory may have got a memory error since it was checked. */
+	if (leaf->local)
+		memcpy(entries, leaf->table + e->pos, sizeof(entries));
+	else if (!leaf->huge &&
+		 cxlfork_template_read(e->template, at, entries, sizeof(entries)))
+		return -EIO;
 	for (i = 0; i < CXLFORK_STREAM_WINDOW; i++) {
-		u64 entry = leaf->huge ? leaf->entry + (e->pos + i) * PAGE_SIZE :
-					 READ_ONCE(leaf->table[e->pos + i]);
+		u64 entry = leaf->huge ? leaf->entry + (e->pos + i) * PAGE_SIZE : entries[i];
 
 		if (!entry)
 			continue;

@@ -187,6 +187,8 @@ static int cxlfork_import_publish(struct cxlfork_import_file *im, u64 *id)
 		*id = in->ckpt->id;
 		ret = in->pool->ops->publish(in->ckpt);
 		in->ckpt = NULL;
+		if (ret)
+			*id = 0;
 	}
 	mutex_unlock(&im->transfer.lock);
 	im->published = !ret;

@@ -9,6 +9,7 @@
  * could not be checkpointed; and what is restored is checked again, then.
  */
 #include <linux/bitops.h>
+#include <linux/ctype.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -106,9 +107,11 @@ int cxlfork_incoming_section(struct cxlfork_incoming *in, u32 type, const void *
 	return 0;
 }
 
-static void cxlfork_incoming_header(struct cxlfork_incoming *in, struct cxlfork_image *image)
+/* What a restore does not need, it is the format's all the same: fsck looks at it. */
+static bool cxlfork_incoming_header(struct cxlfork_incoming *in, struct cxlfork_image *image)
 {
 	const struct cxlfork_stream_start *start = &in->start;
+	const char *c;
 
 	image->page_shift = start->page_shift;
 	image->machine = start->machine;
@@ -118,6 +121,11 @@ static void cxlfork_incoming_header(struct cxlfork_incoming *in, struct cxlfork_
 	memcpy(image->cpu, start->cpu, sizeof(image->cpu));
 	memcpy(image->vdso_id, start->vdso_id, sizeof(image->vdso_id));
 	memcpy(image->kernel, start->kernel, sizeof(image->kernel) - 1);
+	for (c = image->kernel; *c; c++)
+		if (iscntrl(*c))
+			return false;
+	return !memchr_inv(image->cpu + CXLFORK_CPU_WORDS, 0,
+			   sizeof(image->cpu) - CXLFORK_CPU_WORDS * sizeof(*image->cpu));
 }
 
 /* The sections are there: they become a template that is on no list. */
@@ -133,7 +141,8 @@ static int cxlfork_incoming_template(struct cxlfork_incoming *in)
 	t->image = kvzalloc(sizeof(*t->image), GFP_KERNEL_ACCOUNT);
 	if (!t->image)
 		return -ENOMEM;
-	cxlfork_incoming_header(in, t->image);
+	if (!cxlfork_incoming_header(in, t->image))
+		return cxlfork_incoming_bad(in, "its first record", 0);
 	for (i = 0; i < CXLFORK_NR_SECTIONS; i++) {
 		size_t len = in->sec[i].len;
 
@@ -261,10 +270,17 @@ static int cxlfork_incoming_page(struct cxlfork_incoming *in, u32 i, const void 
 }
 
 /* The leaf has all its pages: on to the next. */
-static void cxlfork_incoming_leaf(struct cxlfork_incoming *in)
+static int cxlfork_incoming_leaf(struct cxlfork_incoming *in)
 {
 	const struct cxlfork_template *t = in->template;
+	const __le64 *dirty = t->sec[CXLFORK_SEC_DIRTY].data;
+	u32 i;
 
+	dirty += in->leaf * (CXLFORK_LEAF_ENTRIES / 64);
+	for (i = 0; i < CXLFORK_LEAF_ENTRIES; i++)
+		if (!in->table[i] && (le64_to_cpu(dirty[i / 64]) & BIT(i % 64)))
+			return cxlfork_incoming_bad(in, "a page is dirty that is not there",
+						    t->leaves[in->leaf].addr + i * PAGE_SIZE);
 	cxlfork_image_write(in->ckpt, le64_to_cpu(t->image->leaves_off) +
 				      (u64)in->leaf * PAGE_SIZE, in->table, PAGE_SIZE);
 	memset(in->table, 0, PAGE_SIZE);
@@ -272,6 +288,7 @@ static void cxlfork_incoming_leaf(struct cxlfork_incoming *in)
 	in->leaf++;
 	in->next = 0;
 	in->filled = 0;
+	return 0;
 }
 
 static int cxlfork_incoming_window(struct cxlfork_incoming *in,
@@ -308,9 +325,7 @@ static int cxlfork_incoming_window(struct cxlfork_incoming *in,
 	}
 	in->next = first + CXLFORK_STREAM_WINDOW;
 	in->filled += hweight32(present);
-	if (in->filled == leaf->nr_pages)
-		cxlfork_incoming_leaf(in);
-	return 0;
+	return in->filled == leaf->nr_pages ? cxlfork_incoming_leaf(in) : 0;
 }
 
 /**

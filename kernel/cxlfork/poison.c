@@ -10,16 +10,27 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/workqueue.h>
 
+/* How long to wait for mmap locks that were taken. */
+#define CXLFORK_LOSE_AGAIN	(HZ / 10)
+
+/**
+ * struct cxlfork_bad_page - a page that can't be read
+ * @node:	in the pool's list, until the region is let go
+ * @lost:	what is told of it
+ * @busy:	a clone could not be looked at yet
+ */
 struct cxlfork_bad_page {
 	struct list_head	node;
 	struct cxlfork_lost	lost;
+	bool			busy;
 };
 
 static DEFINE_SPINLOCK(cxlfork_bad_lock);
 
-/* Has to be on the list before clones are looked for: see cxlfork_pool_lost(). */
-static int cxlfork_note_bad(struct cxlfork_pool *pool, u64 offset, u64 id)
+/* Has to be on the list before clones are looked for: see cxlfork_pool_bad(). */
+static struct cxlfork_bad_page *cxlfork_note_bad(struct cxlfork_pool *pool, u64 offset, u64 id)
 {
 	struct cxlfork_bad_page *bad, *new;
 
@@ -31,24 +42,74 @@ static int cxlfork_note_bad(struct cxlfork_pool *pool, u64 offset, u64 id)
 		if (bad->lost.offset == offset) {
 			spin_unlock(&cxlfork_bad_lock);
 			kfree(new);
-			return -EEXIST;
+			return bad;
 		}
 	}
 	list_add_tail(&new->node, &pool->bad);
 	spin_unlock(&cxlfork_bad_lock);
-	return 0;
+	pr_err("cxlfork: memory error in the pool at %#llx, checkpoint %#llx\n", offset, id);
+	return new;
 }
 
-static void cxlfork_note_clones(struct cxlfork_pool *pool, u64 offset, u64 clones)
+/* Take it from all clones that can be looked at now; @own: current is none of those. */
+static bool cxlfork_lose(struct cxlfork_pool *pool, struct cxlfork_bad_page *bad, bool *own)
 {
-	struct cxlfork_bad_page *bad;
+	unsigned long pfn = PHYS_PFN(pool->base + bad->lost.offset);
+	struct mm_struct *mm = NULL;
+	bool busy = false;
+	u64 clones = 0;
+	long lost;
 
+	while ((mm = cxlfork_next_mm(mm))) {
+		lost = cxlfork_lose_page(mm, pfn);
+		clones += lost > 0;
+		busy |= lost == -EBUSY;
+		*own |= lost == -EBUSY && mm == current->mm;
+	}
 	spin_lock(&cxlfork_bad_lock);
-	list_for_each_entry(bad, &pool->bad, node)
-		if (bad->lost.offset == offset)
-			bad->lost.clones += clones;
+	bad->lost.clones += clones;
+	bad->busy |= busy;
 	spin_unlock(&cxlfork_bad_lock);
+	if (clones)
+		pr_err("cxlfork: %llu clone(s) have lost the page at %#llx\n", clones,
+		       bad->lost.offset);
+	return busy;
 }
+
+static void cxlfork_lose_again(struct work_struct *work)
+{
+	struct cxlfork_pool *pool = container_of(to_delayed_work(work), struct cxlfork_pool,
+						 lose);
+	struct cxlfork_bad_page *bad;
+	bool busy = false, own;
+
+	/* None leaves the list before this work is cancelled. */
+	spin_lock(&cxlfork_bad_lock);
+	list_for_each_entry(bad, &pool->bad, node) {
+		if (!bad->busy)
+			continue;
+		bad->busy = false;
+		spin_unlock(&cxlfork_bad_lock);
+		busy |= cxlfork_lose(pool, bad, &own);
+		spin_lock(&cxlfork_bad_lock);
+	}
+	spin_unlock(&cxlfork_bad_lock);
+	if (busy)
+		schedule_delayed_work(&pool->lose, CXLFORK_LOSE_AGAIN);
+}
+
+/**
+ * cxlfork_pool_init_bad - a pool without memory errors
+ * @pool:	the pool
+ *
+ * Context: any.
+ */
+void cxlfork_pool_init_bad(struct cxlfork_pool *pool)
+{
+	INIT_LIST_HEAD(&pool->bad);
+	INIT_DELAYED_WORK(&pool->lose, cxlfork_lose_again);
+}
+EXPORT_SYMBOL_NS_GPL(cxlfork_pool_init_bad, CXLFORK);
 
 /**
  * cxlfork_pool_poisoned - a page of a pool can't be read any more
@@ -56,26 +117,22 @@ static void cxlfork_note_clones(struct cxlfork_pool *pool, u64 offset, u64 clone
  * @offset:	of the page in the region
  * @id:		of the checkpoint it belongs to, or 0
  *
- * When this returns nobody maps it: what had is SIGBUS to whoever touches it.
+ * When this returns nobody maps it, or soon: what had is SIGBUS to whoever touches
+ * it.  The handling of memory errors, of any memory, is in progress once at a time:
+ * it must not wait for the mmap lock of a clone, which may be held for as long as
+ * some storage does not answer.  Where it is, that clone has its turn later.
  *
  * Context: process context, sleeps; no mmap lock is held.
+ * Return: 0, or -EBUSY: current is such a clone.
  */
-void cxlfork_pool_poisoned(struct cxlfork_pool *pool, u64 offset, u64 id)
+int cxlfork_pool_poisoned(struct cxlfork_pool *pool, u64 offset, u64 id)
 {
-	unsigned long pfn = PHYS_PFN(pool->base + offset);
-	struct mm_struct *mm = NULL;
-	u64 clones = 0;
+	bool own = false;
 
 	/* Once more: the first report may still be at work. */
-	if (!cxlfork_note_bad(pool, offset, id))
-		pr_err("cxlfork: memory error in the pool at %#llx, checkpoint %#llx\n",
-		       offset, id);
-	while ((mm = cxlfork_next_mm(mm)))
-		clones += cxlfork_lose_page(mm, pfn) > 0;
-	if (clones) {
-		cxlfork_note_clones(pool, offset, clones);
-		pr_err("cxlfork: %llu clone(s) have lost the page at %#llx\n", clones, offset);
-	}
+	if (cxlfork_lose(pool, cxlfork_note_bad(pool, offset, id), &own))
+		schedule_delayed_work(&pool->lose, CXLFORK_LOSE_AGAIN);
+	return own ? -EBUSY : 0;
 }
 EXPORT_SYMBOL_NS_GPL(cxlfork_pool_poisoned, CXLFORK);
 
@@ -86,7 +143,7 @@ EXPORT_SYMBOL_NS_GPL(cxlfork_pool_poisoned, CXLFORK);
  *
  * Whoever maps pages of them asks while the address space is on the list and its
  * mmap lock is held for writing: either this is true, or the address space is
- * found when the error is noted.
+ * found after the error was noted.
  *
  * Context: any.
  * Return: whether there is one.
@@ -98,7 +155,9 @@ bool cxlfork_pool_bad(struct cxlfork_pool *pool, const unsigned long *extents)
 
 	spin_lock(&cxlfork_bad_lock);
 	list_for_each_entry(bad, &pool->bad, node)
-		found |= test_bit(bad->lost.offset >> CXLFORK_EXTENT_SHIFT, extents);
+		/* The region may be larger than the pool. */
+		found |= bad->lost.offset < pool->size &&
+			 test_bit(bad->lost.offset >> CXLFORK_EXTENT_SHIFT, extents);
 	spin_unlock(&cxlfork_bad_lock);
 	return found;
 }
@@ -161,6 +220,7 @@ void cxlfork_pool_forget_bad(struct cxlfork_pool *pool)
 {
 	struct cxlfork_bad_page *bad, *next;
 
+	cancel_delayed_work_sync(&pool->lose);
 	list_for_each_entry_safe(bad, next, &pool->bad, node)
 		kfree(bad);
 	INIT_LIST_HEAD(&pool->bad);

@@ -75,6 +75,35 @@ void cxlfork_unregister_pool(struct cxlfork_pool *pool)
 EXPORT_SYMBOL_NS_GPL(cxlfork_unregister_pool, CXLFORK);
 
 /**
+ * cxlfork_unregister_idle_pool - end the use of a pool that nobody uses
+ * @pool:	registered pool
+ *
+ * Exports and imports are ended.
+ *
+ * Context: process context, sleeps.
+ * Return: 0, or -EBUSY: a call is at work.
+ */
+int cxlfork_unregister_idle_pool(struct cxlfork_pool *pool)
+{
+	int ret = 0;
+
+	cxlfork_transfers_end(pool);
+	mutex_lock(&cxlfork_pool_lock);
+	/* Who has none can't get one without the lock. */
+	if (cxlfork_the_pool == pool && refcount_dec_if_one(&pool->users))
+		cxlfork_the_pool = NULL;
+	else
+		ret = -EBUSY;
+	mutex_unlock(&cxlfork_pool_lock);
+	if (ret)
+		return ret;
+	cxlfork_templates_drop(pool);
+	static_branch_dec(&cxlfork_key);
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(cxlfork_unregister_idle_pool, CXLFORK);
+
+/**
  * cxlfork_pool_kill - end all clones of a pool, and what is copied from or to it
  * @pool:	whose memory may change from now on, or go away
  *

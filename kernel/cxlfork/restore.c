@@ -76,7 +76,7 @@ static int cxlfork_prepare(struct cxlfork_restore *r)
 	if (ret)
 		return ret;
 	ret = cxlfork_arch_prepare(t->sec[CXLFORK_SEC_XSTATE].data,
-				   t->sec[CXLFORK_SEC_XSTATE].len, &r->pkru);
+				   t->sec[CXLFORK_SEC_XSTATE].len, &r->pkru, &r->fpstate);
 	if (ret == -EUCLEAN)
 		cxlfork_obstacle(&r->log, CXLFORK_REASON_CPU,
 				 "this CPU can't take the extended register state");
@@ -165,7 +165,7 @@ static void cxlfork_set_task(struct cxlfork_restore *r)
 	WRITE_ONCE(current->self_exec_id, current->self_exec_id + 1);
 	cxlfork_set_signals(r->template);
 	cxlfork_set_registered(task);
-	cxlfork_arch_restore(task, r->pkru);
+	cxlfork_arch_restore(task, r->pkru, r->fpstate);
 }
 
 static void cxlfork_drop_timers(void)
@@ -218,6 +218,7 @@ static void cxlfork_restore_free(struct cxlfork_restore *r)
 		if (r->fds[i])
 			fput(r->fds[i]);
 	kvfree(r->fds);
+	kvfree(r->fpstate);
 	if (r->cwd.mnt)
 		path_put(&r->cwd);
 }
@@ -238,6 +239,7 @@ long cxlfork_restore(struct cxlfork_restore *r)
 	if (!ret)
 		ret = cxlfork_become(r);
 	if (!ret) {
+		r->template->pool->ops->restored(r->template->ckpt);
 		WRITE_ONCE(r->template->proven, true);
 		/* Who kills all clones has looked at the ghost, or is seen here. */
 		smp_mb();

@@ -147,6 +147,7 @@ static int cxlfork_check_fd_map(struct cxlfork_restore *r)
 		for (i = 0; i < nr; i++)
 			if (le32_to_cpu(cxlfork_fds(r)[i].fd) == r->fd_map[m].image_fd)
 				break;
+		cond_resched();
 		if (i < nr && le32_to_cpu(cxlfork_fds(r)[i].kind) == CXLFORK_FD_HANDOVER)
 			continue;
 		cxlfork_report(&r->log, CXLFORK_REASON_HANDOVER, r->fd_map[m].image_fd, 0, 0,

@@ -83,7 +83,7 @@ int cxlfork_restore_open_files(struct cxlfork_restore *r)
 	if (!r->files)
 		return -ENOMEM;
 	for (i = 0; i < nr && !ret; i++)
-		ret = cxlfork_open_mapped(r, i);
+		ret = fatal_signal_pending(current) ? -EINTR : cxlfork_open_mapped(r, i);
 	return ret;
 }
 
@@ -327,18 +327,45 @@ static int cxlfork_set_exe(struct cxlfork_restore *r)
 	return ret;
 }
 
-/* The clone's view of its own id, where set_tid_address() says it is kept. */
-static void cxlfork_set_tid(struct cxlfork_restore *r)
+/*
+ * Read or write (FOLL_WRITE) the new address space: 0; -EFAULT: what is there can't
+ * be; or -ENOMEM.
+ */
+static int cxlfork_access(struct cxlfork_restore *r, unsigned long at, void *buf, int len,
+			  unsigned int gup_flags)
+{
+	vm_flags_t needed = gup_flags & FOLL_WRITE ? VM_WRITE : VM_READ;
+	struct vm_area_struct *vma;
+	int ret;
+
+	if (access_remote_vm(r->mm, at, buf, len, gup_flags) == len)
+		return 0;
+	mmap_read_lock(r->mm);
+	vma = vma_lookup(r->mm, at);
+	ret = vma && (vma->vm_flags & needed) && vma->vm_end - at >= len ? -ENOMEM : -EFAULT;
+	mmap_read_unlock(r->mm);
+	return ret;
+}
+
+/*
+ * The clone's view of its own id, where set_tid_address() says it is kept, if
+ * something is there, and it is that.
+ */
+static int cxlfork_set_tid(struct cxlfork_restore *r)
 {
 	const struct cxlfork_task *task = cxlfork_template_task(r->template);
 	unsigned long at = le64_to_cpu(task->clear_tid);
-	u32 tid;
+	u32 tid = 0;
+	int ret;
 
-	if (!at || access_remote_vm(r->mm, at, &tid, sizeof(tid), 0) != sizeof(tid) ||
-	    tid != le32_to_cpu(task->tid))
-		return;
-	tid = task_pid_vnr(current);
-	access_remote_vm(r->mm, at, &tid, sizeof(tid), FOLL_WRITE);
+	if (!at)
+		return 0;
+	ret = cxlfork_access(r, at, &tid, sizeof(tid), 0);
+	if (!ret && tid == le32_to_cpu(task->tid)) {
+		tid = task_pid_vnr(current);
+		ret = cxlfork_access(r, at, &tid, sizeof(tid), FOLL_WRITE);
+	}
+	return ret == -EFAULT ? 0 : ret;
 }
 
 static int cxlfork_set_payload(struct cxlfork_restore *r)
@@ -346,6 +373,7 @@ static int cxlfork_set_payload(struct cxlfork_restore *r)
 	const struct cxlfork_task *task = cxlfork_template_task(r->template);
 	unsigned long at = le64_to_cpu(task->payload);
 	unsigned long size_at = le64_to_cpu(task->payload_size_at);
+	int ret = 0;
 
 	if (r->payload_size > le32_to_cpu(task->payload_max) || (r->payload_size && !at)) {
 		cxlfork_report(&r->log, CXLFORK_REASON_PAYLOAD, -1, 0, 0,
@@ -354,15 +382,15 @@ static int cxlfork_set_payload(struct cxlfork_restore *r)
 			       r->payload_size, at ? le32_to_cpu(task->payload_max) : 0);
 		return -EMSGSIZE;
 	}
-	if ((r->payload_size && access_remote_vm(r->mm, at, r->payload, r->payload_size,
-						 FOLL_WRITE) != r->payload_size) ||
-	    (size_at && access_remote_vm(r->mm, size_at, &r->payload_size, sizeof(u32),
-					 FOLL_WRITE) != sizeof(u32))) {
+	if (r->payload_size)
+		ret = cxlfork_access(r, at, r->payload, r->payload_size, FOLL_WRITE);
+	if (!ret && size_at)
+		ret = cxlfork_access(r, size_at, &r->payload_size, sizeof(u32), FOLL_WRITE);
+	if (ret)
 		cxlfork_obstacle(&r->log, CXLFORK_REASON_PAYLOAD,
-				 "the checkpoint's payload buffer can't be written");
-		return -EFAULT;
-	}
-	return 0;
+				 "the checkpoint's payload buffer can't be written (error %d)",
+				 -ret);
+	return ret;
 }
 
 /**
@@ -399,6 +427,6 @@ int cxlfork_restore_mm(struct cxlfork_restore *r)
 	if (!ret)
 		ret = cxlfork_set_payload(r);
 	if (!ret)
-		cxlfork_set_tid(r);
+		ret = cxlfork_set_tid(r);
 	return ret;
 }

@@ -480,7 +480,8 @@ static int cxlfork_check_permission(const struct cxlfork_ckpt *ckpt, const struc
 	    file_ns_capable(file, &init_user_ns, CAP_CHECKPOINT_RESTORE))
 		return 0;
 	cxlfork_obstacle(log, CXLFORK_REASON_PERMISSION,
-			 "checkpoint %#llx belongs to user %u", ckpt->id, ckpt->uid);
+			 "checkpoint %#llx is another user's, whose mode does not allow it",
+			 ckpt->id);
 	return -EACCES;
 }
 

@@ -58,7 +58,7 @@ static int cxlfork_check_vma(struct cxlfork_template *t, u32 i, unsigned long fl
 	if (offset_in_page(start) || offset_in_page(end) || start < floor ||
 	    start >= end || end > TASK_SIZE_MAX)
 		return cxlfork_bad(log, "a mapping is out of place", start);
-	if (flags & ~CXLFORK_VMA_ALL)
+	if ((flags & ~CXLFORK_VMA_ALL) || v->reserved)
 		return cxlfork_bad(log, "a mapping has unknown flags", start);
 	if (pkey > 15 || (pkey && !arch_pkeys_enabled()))
 		return cxlfork_bad(log, "a mapping has a protection key that is none", start);
@@ -165,6 +165,18 @@ static int cxlfork_check_leaves(struct cxlfork_template *t, struct cxlfork_log *
 	return 0;
 }
 
+/* A record as abi.rst has it: all that nobody uses is zero. */
+static bool cxlfork_good_file(const struct cxlfork_template *t, const struct cxlfork_file *file)
+{
+	u32 verity = le32_to_cpu(file->verity_len), build_id = le32_to_cpu(file->build_id_len);
+
+	return cxlfork_good_path(t, file->path) && !file->flags &&
+	       le32_to_cpu(file->mtime_nsec) < NSEC_PER_SEC &&
+	       verity <= sizeof(file->verity) && build_id <= sizeof(file->build_id) &&
+	       !memchr_inv(file->verity + verity, 0, sizeof(file->verity) - verity) &&
+	       !memchr_inv(file->build_id + build_id, 0, sizeof(file->build_id) - build_id);
+}
+
 static int cxlfork_check_files(struct cxlfork_template *t, struct cxlfork_log *log)
 {
 	const struct cxlfork_file *files = t->sec[CXLFORK_SEC_FILES].data;
@@ -172,16 +184,17 @@ static int cxlfork_check_files(struct cxlfork_template *t, struct cxlfork_log *l
 	u32 i, kind;
 	s64 last = -1;
 
-	/* Hardly a process has as many; and each takes a while to look at. */
+	/*
+	 * Hardly a process has as many descriptors, and each takes a while to look at;
+	 * of mapped files there is one for each mapping, and the program.
+	 */
 	if (t->sec[CXLFORK_SEC_FDS].nr > CXLFORK_MAX_FILES ||
-	    t->sec[CXLFORK_SEC_FILES].nr > CXLFORK_MAX_FILES)
+	    t->sec[CXLFORK_SEC_FILES].nr > (u64)t->sec[CXLFORK_SEC_VMAS].nr + 1)
 		return cxlfork_bad(log, "too many files or descriptors",
 				   t->sec[CXLFORK_SEC_FDS].nr);
 	for (i = 0; i < t->sec[CXLFORK_SEC_FILES].nr; i++) {
 		cond_resched();
-		if (!cxlfork_good_path(t, files[i].path) ||
-		    le32_to_cpu(files[i].verity_len) > sizeof(files[i].verity) ||
-		    le32_to_cpu(files[i].build_id_len) > sizeof(files[i].build_id))
+		if (!cxlfork_good_file(t, &files[i]))
 			return cxlfork_bad(log, "a mapped file's record", i);
 	}
 	for (i = 0; i < t->sec[CXLFORK_SEC_FDS].nr; i++) {
@@ -189,7 +202,8 @@ static int cxlfork_check_files(struct cxlfork_template *t, struct cxlfork_log *l
 
 		cond_resched();
 		kind = le32_to_cpu(fds[i].kind);
-		if (fd <= last || fd > INT_MAX || kind > CXLFORK_FD_POOL ||
+		if (fd <= last || fd > INT_MAX || kind > CXLFORK_FD_POOL || fds[i].reserved ||
+		    (s64)le64_to_cpu(fds[i].pos) < 0 ||
 		    (le32_to_cpu(fds[i].flags) & ~(CXLFORK_FD_CLOEXEC | CXLFORK_FD_SAME)))
 			return cxlfork_bad(log, "a descriptor's record", i);
 		last = fd;
@@ -199,8 +213,7 @@ static int cxlfork_check_files(struct cxlfork_template *t, struct cxlfork_log *l
 				return cxlfork_bad(log, "a descriptor's record", i);
 		} else if ((kind == CXLFORK_FD_REGULAR || kind == CXLFORK_FD_CHARDEV) &&
 			   (!cxlfork_good_path(t, fds[i].path) ||
-			    !fds[i].rdev != (kind == CXLFORK_FD_REGULAR) ||
-			    (s64)le64_to_cpu(fds[i].pos) < 0)) {
+			    !fds[i].rdev != (kind == CXLFORK_FD_REGULAR))) {
 			return cxlfork_bad(log, "a descriptor's record", i);
 		}
 	}
@@ -223,6 +236,10 @@ static int cxlfork_check_task(struct cxlfork_template *t, struct cxlfork_log *lo
 				   t->sec[CXLFORK_SEC_TASK].nr);
 	if (cxlfork_arch_check_task(task))
 		return cxlfork_bad(log, "registers", le64_to_cpu(task->regs[16]));
+	if (cxlfork_arch_check_xstate(t->sec[CXLFORK_SEC_XSTATE].data,
+				      t->sec[CXLFORK_SEC_XSTATE].len,
+				      le64_to_cpu(t->image->xfeatures)))
+		return cxlfork_bad(log, "extended state", t->sec[CXLFORK_SEC_XSTATE].len);
 	if (!cxlfork_good_path(t, task->cwd))
 		return cxlfork_bad(log, "working directory", le32_to_cpu(task->cwd));
 	if ((le32_to_cpu(task->umask) & ~0777) ||
@@ -230,12 +247,13 @@ static int cxlfork_check_task(struct cxlfork_template *t, struct cxlfork_log *lo
 	    (le32_to_cpu(task->altstack_flags) & ~(SS_DISABLE | SS_AUTODISARM)) ||
 	    strnlen(task->comm, sizeof(task->comm)) == sizeof(task->comm))
 		return cxlfork_bad(log, "task flags or name", 0);
+	/*
+	 * Robust list, clear_tid, alternate stack and the handlers of signals are what
+	 * system calls take from anybody, and are looked at where they are used.
+	 */
 	if (!cxlfork_user_range(task->rseq, le32_to_cpu(task->rseq_len)) ||
-	    !cxlfork_user_range(task->robust_list, 0) ||
-	    !cxlfork_user_range(task->clear_tid, sizeof(u32)) ||
 	    !cxlfork_user_range(task->payload, le32_to_cpu(task->payload_max)) ||
-	    !cxlfork_user_range(task->payload_size_at, sizeof(u32)) ||
-	    !cxlfork_user_range(task->altstack_sp, le64_to_cpu(task->altstack_size)))
+	    !cxlfork_user_range(task->payload_size_at, sizeof(u32)))
 		return cxlfork_bad(log, "an address of the task", 0);
 	if (task->rseq && (le32_to_cpu(task->rseq_len) < 32 ||
 			   !IS_ALIGNED(le64_to_cpu(task->rseq), 32)))
@@ -279,9 +297,13 @@ static int cxlfork_check_mm(struct cxlfork_template *t, struct cxlfork_log *log)
  */
 int cxlfork_template_check(struct cxlfork_template *t, struct cxlfork_log *log)
 {
+	size_t strings = t->sec[CXLFORK_SEC_STRINGS].len;
+	char *text = t->sec[CXLFORK_SEC_STRINGS].data;
 	int ret;
 
-	((char *)t->sec[CXLFORK_SEC_STRINGS].data)[t->sec[CXLFORK_SEC_STRINGS].len] = '\0';
+	if (strings && text[strings - 1])
+		return cxlfork_bad(log, "the last string does not end", strings);
+	text[strings] = '\0';
 	ret = cxlfork_check_files(t, log);
 	if (!ret)
 		ret = cxlfork_check_task(t, log);

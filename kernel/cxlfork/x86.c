@@ -249,6 +249,10 @@ int cxlfork_arch_snapshot(struct cxlfork_snapshot *snap, struct cxlfork_task *ta
 	}
 	task->fsbase = cpu_to_le64(x86_fsbase_read_task(current));
 	task->gsbase = cpu_to_le64(x86_gsbase_read_task(current));
+	/* A program may put anything into them; a restore takes user addresses only. */
+	if (cxlfork_plain_task() && cxlfork_arch_check_task(task))
+		cxlfork_obstacle(log, CXLFORK_REASON_ARCH,
+				 "the stack pointer, FS or GS base is no user address");
 	return cpu_feature_enabled(X86_FEATURE_XSAVE) ? cxlfork_snapshot_xstate(snap) : 0;
 }
 
@@ -261,12 +265,15 @@ void cxlfork_arch_snapshot_mm(struct cxlfork_mm_state *state)
 	struct mm_struct *mm = current->mm;
 
 	state->vdso = cpu_to_le64((unsigned long)mm->context.vdso);
-#ifdef CONFIG_X86_INTEL_MEMORY_PROTECTION_KEYS
-	state->pkey_map = cpu_to_le32(mm->context.pkey_allocation_map);
-	state->exec_pkey = cpu_to_le32((s32)mm->context.execute_only_pkey);
-#else
+	/* As of a process that has allocated none. */
 	state->pkey_map = cpu_to_le32(1);
 	state->exec_pkey = cpu_to_le32(-1);
+#ifdef CONFIG_X86_INTEL_MEMORY_PROTECTION_KEYS
+	/* Not even these two are set where the CPU has no keys: init_new_context(). */
+	if (cpu_feature_enabled(X86_FEATURE_OSPKE)) {
+		state->pkey_map = cpu_to_le32(mm->context.pkey_allocation_map);
+		state->exec_pkey = cpu_to_le32((s32)mm->context.execute_only_pkey);
+	}
 #endif
 }
 
@@ -339,56 +346,93 @@ int cxlfork_arch_check_task(const struct cxlfork_task *task)
 }
 
 /**
- * cxlfork_arch_prepare - load the extended state: the last step that can fail
+ * cxlfork_arch_check_xstate - check the head of an image's extended state
+ * @xstate:	from the image
+ * @len:	its length
+ * @xfeatures:	components that the image's header says there are
+ *
+ * Whether this CPU can take it is known when it is loaded.
+ *
+ * Return: 0 or -EUCLEAN.
+ */
+int cxlfork_arch_check_xstate(const void *xstate, size_t len, u64 xfeatures)
+{
+	const struct xstate_header *head = xstate + FXSAVE_SIZE;
+
+	if (len < FXSAVE_SIZE + XSAVE_HDR_SIZE || len > SZ_64K || (head->xfeatures & ~xfeatures) ||
+	    head->xcomp_bv || memchr_inv(head->reserved, 0, sizeof(head->reserved)))
+		return -EUCLEAN;
+	return 0;
+}
+
+/**
+ * cxlfork_arch_prepare - bring an image's extended state into this CPU's form
  * @xstate:	XSAVE area in the standard format
  * @len:	its length
  * @pkru:	gets the protection key rights
+ * @fpstate:	gets the state, for cxlfork_arch_restore(); the caller frees it
  *
- * On failure the caller's own state is untouched.
+ * The caller's own state is untouched.
  *
  * Context: process context; current is the ghost.
  * Return: 0, -ENOMEM, or -EUCLEAN: a state this CPU can't take.
  */
-int cxlfork_arch_prepare(const void *xstate, size_t len, u32 *pkru)
+int cxlfork_arch_prepare(const void *xstate, size_t len, u32 *pkru, void **fpstate)
 {
 	struct fpu *fpu = &current->thread.fpu;
+	size_t whole = offsetof(struct fpstate, regs) + fpu->fpstate->size;
 	size_t size = fpu_user_cfg.max_size;
+	struct fpstate *new;
 	void *buf;
-	int ret;
+	int ret = -ENOMEM;
 
-	if (len < FXSAVE_SIZE + XSAVE_HDR_SIZE)
-		return -EUCLEAN;
 	buf = kvzalloc(size, GFP_KERNEL);
-	if (!buf)
-		return -ENOMEM;
+	new = kvmalloc(whole, GFP_KERNEL);
+	*fpstate = new;
+	if (!buf || !new)
+		goto out;
 	memcpy(buf, xstate, min(len, size));
 
-	/* From here on the state in memory is what counts. */
+	/* What is not the image's to say is as the ghost has it. */
 	fpregs_lock();
 	fpu_sync_fpstate(fpu);
-	set_thread_flag(TIF_NEED_FPU_LOAD);
-	fpu->last_cpu = -1;
+	memcpy(new, fpu->fpstate, whole);
 	fpregs_unlock();
 
 	*pkru = cpu_feature_enabled(X86_FEATURE_OSPKE) ? read_pkru() : 0;
-	ret = copy_uabi_from_kernel_to_xstate(fpu->fpstate, buf, pkru);
+	ret = copy_uabi_from_kernel_to_xstate(new, buf, pkru) ? -EUCLEAN : 0;
+out:
 	kvfree(buf);
-	return ret ? -EUCLEAN : 0;
+	return ret;
+}
+
+/* In memory it is what counts, until the next return to user space. */
+static void cxlfork_set_fpstate(const struct fpstate *new)
+{
+	struct fpu *fpu = &current->thread.fpu;
+
+	fpregs_lock();
+	memcpy(&fpu->fpstate->regs, &new->regs, fpu->fpstate->size);
+	set_thread_flag(TIF_NEED_FPU_LOAD);
+	fpu->last_cpu = -1;
+	fpregs_unlock();
 }
 
 /**
  * cxlfork_arch_restore - give current the registers of an image
  * @task:	checked
  * @pkru:	from cxlfork_arch_prepare()
+ * @fpstate:	likewise
  *
  * Context: after the point of no return; can't fail.
  */
-void cxlfork_arch_restore(const struct cxlfork_task *task, u32 pkru)
+void cxlfork_arch_restore(const struct cxlfork_task *task, u32 pkru, const void *fpstate)
 {
 	struct pt_regs *regs = current_pt_regs();
 
 	flush_ptrace_hw_breakpoint(current);
 	reset_thread_features();
+	cxlfork_set_fpstate(fpstate);
 	memset(current->thread.tls_array, 0, sizeof(current->thread.tls_array));
 	loadsegment(es, 0);
 	loadsegment(ds, 0);

@@ -17,6 +17,15 @@ struct cxlfork_collect {
 	unsigned int		count;
 };
 
+/*
+ * A CXL page has no count; the address space holds its template.  Not all device
+ * memory is like that (DEVICE_COHERENT).
+ */
+static bool cxlfork_has_count(struct page *page)
+{
+	return !cxlfork_pfn_page(page_to_pfn(page));
+}
+
 static void cxlfork_take(struct cxlfork_collect *c, unsigned long addr,
 			 struct page *page, bool young, bool dirty)
 {
@@ -25,12 +34,11 @@ static void cxlfork_take(struct cxlfork_collect *c, unsigned long addr,
 
 	c->count++;
 	if (!chunk) {
-		if (is_zone_device_page(page))
+		if (!cxlfork_has_count(page))
 			c->cxl(c->arg, page);
 		return;
 	}
-	/* A CXL page has no count; the address space holds its template. */
-	if (!is_zone_device_page(page))
+	if (cxlfork_has_count(page))
 		get_page(page);
 	chunk->page[i] = page;
 	chunk->nr++;
@@ -190,7 +198,7 @@ void cxlfork_chunk_release(struct cxlfork_chunk *chunk)
 	unsigned int i;
 
 	for (i = 0; i < CXLFORK_LEAF_ENTRIES; i++)
-		if (chunk->page[i] && !is_zone_device_page(chunk->page[i]))
+		if (chunk->page[i] && cxlfork_has_count(chunk->page[i]))
 			put_page(chunk->page[i]);
 	memset(chunk, 0, sizeof(*chunk));
 }

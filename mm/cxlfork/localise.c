@@ -434,14 +434,15 @@ static const struct mm_walk_ops cxlfork_lose_ops = {
  *
  * Markers take the place of entries that map it, or that lie in it.
  *
- * Context: process context, sleeps.
- * Return: how many.
+ * Context: process context, sleeps, but not for the mmap lock.
+ * Return: how many, or -EBUSY: the mmap lock is taken.
  */
 long cxlfork_lose_page(struct mm_struct *mm, unsigned long pfn)
 {
 	struct cxlfork_bad bad = { .l.lose = true, .pfn = pfn };
 
-	mmap_read_lock(mm);
+	if (!mmap_read_trylock(mm))
+		return -EBUSY;
 	if (!check_stable_address_space(mm))
 		walk_page_range(mm, 0, mm->task_size, &cxlfork_lose_ops, &bad);
 	mmap_read_unlock(mm);

@@ -163,7 +163,7 @@ int cxlf_extents_claim(struct cxlf_dev *cd, u64 id, u32 nr, u32 *extents,
 	int err;
 
 	cxlf_share(cd, &from, &to);
-	taken = bitmap_alloc(to, GFP_KERNEL);
+	taken = kvcalloc(BITS_TO_LONGS(to), sizeof(*taken), GFP_KERNEL);
 	if (!taken)
 		return -ENOMEM;
 	bitmap_fill(taken, to);
@@ -198,7 +198,7 @@ int cxlf_extents_claim(struct cxlf_dev *cd, u64 id, u32 nr, u32 *extents,
 		err = -ENOSPC;
 	}
 out:
-	bitmap_free(taken);
+	kvfree(taken);
 	return err;
 }
 

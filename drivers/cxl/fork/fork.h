@@ -140,6 +140,7 @@ struct cxlf_seen {
  * @registered:	the core knows @pool
  * @lost:	somebody has formatted the region under this host, or declared
  *		this host dead: it writes nothing any more
+ * @sick:	lost, for a word that can't be read, and nobody has been told yet
  * @geo:	checked copy of the superblock
  * @slot:	of this host, or CXLF_NO_SLOT
  * @epoch:	of this boot
@@ -181,6 +182,7 @@ struct cxlf_dev {
 	bool			closed;
 	bool			registered;
 	bool			lost;
+	bool			sick;
 	struct cxlf_geo		geo;
 	u32			slot;
 	u64			epoch;
@@ -452,6 +454,7 @@ int cxlf_ref_of(struct cxlf_dev *cd, u32 owner, u32 idx, u64 gen, u64 *ref);
 void cxlf_refs_load(struct cxlf_dev *cd);
 struct cxlfork_ckpt *cxlf_get(struct cxlfork_pool *pool, u64 id);
 void cxlf_put(struct cxlfork_ckpt *ckpt);
+void cxlf_restored(struct cxlfork_ckpt *ckpt);
 
 /* keep.c */
 void cxlf_keep_store(struct cxlf_dev *cd, u32 owner, u32 idx, u64 keep);

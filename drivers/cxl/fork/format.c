@@ -66,12 +66,14 @@ static int cxlf_format_locked(struct cxlf_dev *cd,
 	if (err)
 		return err;
 	if (cd->attached) {
-		if (cxlf_close(cd)) {
+		/* Nor is it waited for calls, which may wait for a storage. */
+		if (cxlf_close(cd) || cxlfork_unregister_idle_pool(&cd->pool)) {
 			cxlf_open(cd);
-			strscpy(reason, "checkpoints are in use on this host",
+			strscpy(reason, "checkpoints are in use, or calls at work, on this host",
 				CXLF_REASON_MAX);
 			return -EBUSY;
 		}
+		cd->registered = false;
 		cxlf_detach(cd);
 	}
 

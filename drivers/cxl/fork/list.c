@@ -92,6 +92,7 @@ int cxlf_list(struct cxlf_dev *cd, const struct file *file,
 	u32 slot, idx, tries;
 
 	for (; n < end; n++) {
+		cond_resched();
 		slot = n / CXLFORK_MAX_CKPTS;
 		idx = n % CXLFORK_MAX_CKPTS;
 		off = cxlf_entry_off(cd, slot, idx);

@@ -15,6 +15,7 @@
 #include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include <asm/asm.h>
 
 #include "fork.h"
 
@@ -64,6 +65,23 @@ static void cxlf_refresh(struct cxlf_dev *cd, u64 off, u64 len,
 		cxlf_flush_found(kind, ip);
 }
 
+/*
+ * One load, of a word that may have a memory error: copy_mc_to_kernel() may take
+ * several.  Other hosts read the same words: none of them goes down for that.
+ */
+static bool cxlf_peek(const __le64 *at, __le64 *word)
+{
+	bool bad = true;
+
+	asm volatile("1: movq %[at], %[word]\n"
+		     "   movb $0, %[bad]\n"
+		     "2:\n"
+		     _ASM_EXTABLE_TYPE(1b, 2b, EX_TYPE_DEFAULT_MCE_SAFE)
+		     : [word] "=&r" (*word), [bad] "+qm" (bad)
+		     : [at] "m" (*at));
+	return !bad;
+}
+
 static u64 cxlf_load_by(struct cxlf_dev *cd, u64 off, unsigned long ip)
 {
 	__le64 *at = cxlf_at(cd, off, sizeof(*at)), word;
@@ -71,10 +89,14 @@ static u64 cxlf_load_by(struct cxlf_dev *cd, u64 off, unsigned long ip)
 	if (!at)
 		return 0;
 	cxlf_refresh(cd, off, sizeof(word), CXLF_FLUSH_LOAD, ip);
-	if (cxlf_shadowed(cd))
+	if (cxlf_shadowed(cd)) {
 		cxlf_shadow_read(cd, off, &word, sizeof(word));
-	else
-		word = READ_ONCE(*at);
+	} else if (!cxlf_peek(at, &word)) {
+		/* First of all nothing is stored for what isn't known. */
+		WRITE_ONCE(cd->lost, true);
+		WRITE_ONCE(cd->sick, true);
+		return 0;
+	}
 	return le64_to_cpu(word);
 }
 
@@ -84,7 +106,8 @@ static u64 cxlf_load_by(struct cxlf_dev *cd, u64 off, unsigned long ip)
  * @off: where, a multiple of 8
  *
  * Context: any; the region is mapped (live, or admin while it isn't attached).
- * Return: the word, from this one look at it.
+ * Return: the word, from this one look at it; 0 if it can't be read: then this
+ * host stores nothing any more, see cxlf_slot_lost().
  */
 u64 cxlf_load(struct cxlf_dev *cd, u64 off)
 {
@@ -154,9 +177,10 @@ bool cxlf_cas(struct cxlf_dev *cd, u64 off, u64 old, u64 new)
 
 	if (!at || READ_ONCE(cd->lost))
 		return false;
+	/* A memory error is met by a load. */
+	if (cxlf_load_by(cd, off, _RET_IP_) != old || READ_ONCE(cd->lost))
+		return false;
 	if (!cxlf_coherent(cd)) {
-		if (cxlf_load_by(cd, off, _RET_IP_) != old)
-			return false;
 		cxlf_store_by(cd, off, new, _RET_IP_);
 		return true;
 	}

@@ -26,14 +26,16 @@ static int cxlf_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn,
 			       unsigned long nr, int flags)
 {
 	struct cxlf_dev *cd = container_of(pgmap, struct cxlf_dev, pgmap);
+	int ret = 0;
 	u64 off;
 
 	for (; nr; nr--, pfn++) {
 		off = PFN_PHYS(pfn) - pgmap->range.start;
 		SetPageHWPoison(pfn_to_page(pfn));
-		cxlfork_pool_poisoned(&cd->pool, off, cxlf_owner_of(cd, off));
+		/* Who has consumed it and can't be helped gets its SIGBUS at once. */
+		ret = cxlfork_pool_poisoned(&cd->pool, off, cxlf_owner_of(cd, off)) ?: ret;
 	}
-	return 0;
+	return ret;
 }
 
 const struct dev_pagemap_ops cxlf_pagemap_ops = {

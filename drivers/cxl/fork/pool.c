@@ -40,6 +40,7 @@ static const struct cxlfork_pool_ops cxlf_ops = {
 	.abort		= cxlf_abort,
 	.get		= cxlf_get,
 	.put		= cxlf_put,
+	.restored	= cxlf_restored,
 	.refresh	= cxlf_pool_refresh,
 	.read		= cxlf_pool_read,
 	.owner_of	= cxlf_pool_owner,
@@ -144,6 +145,7 @@ int cxlf_bind(struct cxlf_dev *cd, struct device *dev, phys_addr_t base,
 	cd->region = len;
 	cd->closed = false;
 	cd->lost = false;
+	cd->sick = false;
 	pool->addr = addr;
 	pool->base = base;
 	up_write(&cd->live);
@@ -217,8 +219,9 @@ void cxlf_shutdown(struct cxlf_dev *cd)
 		return;
 	if (cd->attached && cxlf_close(cd))
 		cxlfork_pool_sever(&cd->pool);
+	/* It stays closed: a call that is at work, for whatever time, gets nothing. */
 	if (cd->attached && !atomic_read(&cd->handles))
-		cxlf_detach(cd);
+		cxlf_slot_detach(cd);
 	mutex_unlock(&cd->admin);
 }
 
@@ -249,7 +252,7 @@ static int __init cxlf_init(void)
 	cd->pool.owner = THIS_MODULE;
 	cd->pool.fops = &cxlf_fops;
 	cd->pool.pgmap = &cd->pgmap;
-	INIT_LIST_HEAD(&cd->pool.bad);
+	cxlfork_pool_init_bad(&cd->pool);
 	cxlf_reason(cd, "no DAX device is bound");
 
 	cd->pulse = alloc_workqueue("cxl_fork", WQ_UNBOUND | WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);

@@ -161,9 +161,6 @@ static int cxlf_get_locked(struct cxlf_dev *cd, struct cxlfork_ckpt *ckpt,
 		err = cxlf_tcg_reload(cd, ckpt->id);
 	if (err)
 		cxlf_ref_lower(cd, slot, idx);
-	else
-		cxlf_store(cd, cxlf_restored_off(cd, cd->slot, slot, idx),
-			   ktime_get_real_seconds());
 	return err;
 }
 
@@ -216,6 +213,25 @@ struct cxlfork_ckpt *cxlf_get(struct cxlfork_pool *pool, u64 id)
 err_leave:
 	cxlf_leave(cd);
 	return ERR_PTR(err);
+}
+
+/**
+ * cxlf_restored - a clone was made
+ * @ckpt: from cxlf_get()
+ *
+ * Context: process context, sleeps; takes live and cd->lock.
+ */
+void cxlf_restored(struct cxlfork_ckpt *ckpt)
+{
+	struct cxlf_dev *cd = to_cxlf_dev(ckpt->pool);
+	u64 off = cxlf_restored_off(cd, cd->slot, CXLFORK_ID_SLOT(ckpt->id),
+				    CXLFORK_ID_IDX(ckpt->id));
+
+	down_read(&cd->live);
+	mutex_lock(&cd->lock);
+	cxlf_store(cd, off, ktime_get_real_seconds());
+	mutex_unlock(&cd->lock);
+	up_read(&cd->live);
 }
 
 /**

@@ -46,7 +46,10 @@ static int cxlf_remove_here(struct cxlf_dev *cd, u32 slot, u32 idx, u64 gen)
 {
 	if (slot != cd->slot && !cxlf_cares(cd, slot))
 		return 0;
-	if (slot == cd->slot && cd->own[idx].damaged)
+	/* Of this host's own it decides, and not what others can write. */
+	if (slot == cd->slot && (cd->own[idx].damaged ||
+				 cxlf_entry_own_word(cd, idx) !=
+				 CXLFORK_WORD(gen, CXLFORK_CKPT_LIVE)))
 		return -ENOENT;
 	cxlf_entry_retire(cd, slot, idx, CXLFORK_WORD(gen, CXLFORK_CKPT_LIVE));
 	/* Its parents may be free with it. */

@@ -3,6 +3,7 @@
  * This host's slot: who it is, how it gets its slot and comes back to it after
  * a crash, and its heartbeat.
  */
+#include <linux/ctype.h>
 #include <linux/dmi.h>
 #include <linux/moduleparam.h>
 #include <linux/string.h>
@@ -20,6 +21,8 @@ MODULE_PARM_DESC(host_uuid, "identity of this host (default: the SMBIOS system U
 static int cxlf_slot_wanted = -1;
 module_param_named(slot, cxlf_slot_wanted, int, 0444);
 MODULE_PARM_DESC(slot, "host slot to take; a pool that isn't coherent needs it");
+
+#define CXLF_SICK	"memory error in what the pool says of itself; bind again"
 
 static int cxlf_identity(uuid_t *uuid, char *reason)
 {
@@ -89,17 +92,23 @@ static int cxlf_slot_pick(struct cxlf_dev *cd, const uuid_t *uuid, bool *unsure,
 
 	*unsure = true;
 	for (s = 0; s < cd->geo.nr_slots; s++) {
-		if (cxlf_load(cd, cxlf_claim_off(cd, s)) != mine ||
-		    (cxlf_slot_wanted >= 0 && s != cxlf_slot_wanted))
+		if (cxlf_load(cd, cxlf_claim_off(cd, s)) != mine)
 			continue;
 		err = cxlf_host_read(cd, s, &host);
 		if (!err && !memcmp(host.host_uuid, uuid->b, sizeof(uuid->b))) {
+			/* What it holds there would be nobody's. */
+			if (cxlf_slot_wanted >= 0 && s != cxlf_slot_wanted) {
+				snprintf(reason, CXLF_REASON_MAX,
+					 "cxl_fork.slot=%d: this host has slot %u already",
+					 cxlf_slot_wanted, s);
+				return -EBUSY;
+			}
 			*unsure = cxlf_host_state(cd, s) == CXLFORK_HOST_ALIVE &&
 				  !cxlf_fenced_slot(cd, s);
 			return s;
 		}
 		/* Claimed, and then the power went out. */
-		if (err && torn < 0)
+		if (err && torn < 0 && (cxlf_slot_wanted < 0 || s == cxlf_slot_wanted))
 			torn = s;
 	}
 	if (torn >= 0)
@@ -114,6 +123,15 @@ static int cxlf_slot_pick(struct cxlf_dev *cd, const uuid_t *uuid, bool *unsure,
 	snprintf(reason, CXLF_REASON_MAX, "all %u host slots are taken",
 		 cd->geo.nr_slots);
 	return -EUSERS;
+}
+
+/* Of what root of this host has called it: text, for whoever prints it. */
+static void cxlf_host_text(char *to, const char *from, size_t size)
+{
+	strscpy(to, from, size);
+	for (; *to; to++)
+		if (iscntrl(*to))
+			*to = '?';
 }
 
 static int cxlf_host_write(struct cxlf_dev *cd, const uuid_t *uuid)
@@ -132,8 +150,8 @@ static int cxlf_host_write(struct cxlf_dev *cd, const uuid_t *uuid)
 	host.boot_epoch = cpu_to_le64(cd->epoch);
 	host.phys_base = cpu_to_le64(cd->base);
 	host.attached = cpu_to_le64(ktime_get_real_seconds());
-	strscpy(host.name, init_utsname()->nodename, sizeof(host.name));
-	strscpy(host.kernel, init_utsname()->release, sizeof(host.kernel));
+	cxlf_host_text(host.name, init_utsname()->nodename, sizeof(host.name));
+	cxlf_host_text(host.kernel, init_utsname()->release, sizeof(host.kernel));
 	cxlf_head_seal(&host, &host.head, CXLFORK_MAGIC_SLOT, len);
 	cxlf_write(cd, cxlf_slot_off(cd, cd->slot), &host, len);
 	cxlf_fence(cd);
@@ -144,13 +162,17 @@ static int cxlf_host_write(struct cxlf_dev *cd, const uuid_t *uuid)
 	return 0;
 }
 
-static void cxlf_lose(struct cxlf_dev *cd, const char *why)
+static void cxlf_say_lost(struct cxlf_dev *cd, const char *why)
 {
-	if (xchg(&cd->lost, true))
-		return;
 	cxlf_reason(cd, why);
 	dev_crit(cd->dev, "%s\n", why);
 	cxlfork_pool_kill(&cd->pool);
+}
+
+static void cxlf_lose(struct cxlf_dev *cd, const char *why)
+{
+	if (!xchg(&cd->lost, true))
+		cxlf_say_lost(cd, why);
 }
 
 /**
@@ -166,6 +188,12 @@ static void cxlf_lose(struct cxlf_dev *cd, const char *why)
  */
 bool cxlf_slot_lost(struct cxlf_dev *cd)
 {
+	/*
+	 * Found by a load, wherever that was.  Clones end here, too: nobody looks any
+	 * more whether this host is declared dead, and they lose what they map.
+	 */
+	if (READ_ONCE(cd->sick) && xchg(&cd->sick, false))
+		cxlf_say_lost(cd, CXLF_SICK);
 	if (READ_ONCE(cd->lost))
 		return true;
 	if (!cxlf_super_is(cd, &cd->geo))
@@ -281,6 +309,10 @@ int cxlf_slot_attach(struct cxlf_dev *cd, char *reason)
 			CXLF_REASON_MAX);
 		err = -EBUSY;
 	}
+	if (READ_ONCE(cd->lost)) {
+		strscpy(reason, CXLF_SICK, CXLF_REASON_MAX);
+		err = -EIO;
+	}
 	if (err) {
 		cd->slot = CXLF_NO_SLOT;
 	} else {
@@ -310,6 +342,9 @@ int cxlf_slot_attach(struct cxlf_dev *cd, char *reason)
  */
 void cxlf_slot_detach(struct cxlf_dev *cd)
 {
+	/* Before a reboot that did not come. */
+	if (cd->slot == CXLF_NO_SLOT)
+		return;
 	cancel_delayed_work_sync(&cd->beat);
 	cancel_delayed_work_sync(&cd->upkeep);
 	mutex_lock(&cd->lock);

@@ -45,7 +45,7 @@ HEADER = {"magic": (0, 4), "version": (4, 4), "length": (8, 4), "crc": (12, 4), 
           "kernel": (168, 4), "page_shift": (232, 4), "machine": (236, 4)}
 HEADER.update({f"cpu{i}": (88 + 4 * i, 4) for i in range(9)})
 TASK = {"rip": 128, "cs": 136, "rsp": 152, "ss": 160, "fsbase": 168, "gsbase": 176,
-        "rseq": 216, "robust_list": 232, "clear_tid": 240, "payload": 256, "payload_size_at": 264}
+        "rseq": 216, "payload": 256, "payload_size_at": 264}
 KERNEL_ADDRESS = 0xFFFF888000001000
 LEAF_BITS = {"writable": 1, "pwt": 3, "pcd": 4, "dirty": 6, "pat": 7, "global": 8}
 WORD = 0xFFFFFFFF

@@ -76,6 +76,14 @@ void cxlfork_unregister_pool(struct cxlfork_pool *pool)
 	cxlfork_templates_drop(pool);
 }
 
+int cxlfork_unregister_idle_pool(struct cxlfork_pool *pool)
+{
+	if (refcount_read(&pool->users) > 1)
+		return -EBUSY;
+	cxlfork_unregister_pool(pool);
+	return 0;
+}
+
 bool cxlfork_pool_try_hold(struct cxlfork_pool *pool)
 {
 	if (registered)

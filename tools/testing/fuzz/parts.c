@@ -14,6 +14,14 @@
 #define CPUID_D_1_EAX		10
 #define __USER_CS		0x33
 #define __USER_DS		0x2b
+#define FXSAVE_SIZE		512
+#define XSAVE_HDR_SIZE		64
+
+struct xstate_header {
+	u64	xfeatures;
+	u64	xcomp_bv;
+	u64	reserved[6];
+};
 
 /* A CPU with every other feature. */
 static const struct {

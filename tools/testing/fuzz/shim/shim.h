@@ -106,6 +106,8 @@ const void *memchr_inv(const void *from, int c, size_t size);
 /* The tools have another one. */
 #define crc32c			shim_crc32c
 u32 crc32c(u32 crc, const void *data, size_t size);
+/* Memory errors are none of this process's. */
+#define _ASM_EXTABLE_TYPE(from, to, type) ""
 unsigned long copy_mc_to_kernel(void *to, const void *from, size_t size);
 #define memcpy_flushcache(to, from, size) \
 	(shim_write(to, size), memcpy(to, from, size))
@@ -282,6 +284,8 @@ struct delayed_work {
 #define destroy_workqueue(wq)	((void)(wq))
 #define queue_delayed_work(wq, w, delay) shim_queue(&(w)->work)
 #define queue_work(wq, work)	shim_queue(work)
+#define schedule_delayed_work(w, delay) shim_queue(&(w)->work)
+#define to_delayed_work(w)	container_of(w, struct delayed_work, work)
 #define cancel_delayed_work_sync(w) ((w)->work.queued = false)
 #define cancel_work_sync(work)	((work)->queued = false)
 #define INIT_WORK(work, fn)	(*(work) = (struct work_struct){ .func = fn })
@@ -356,6 +360,7 @@ struct xarray {
 
 struct task_struct {
 	void *sighand;
+	struct mm_struct *mm;
 };
 
 extern struct task_struct *current;

@@ -51,6 +51,7 @@ typedef unsigned long pgprotval_t, pteval_t, vm_flags_t;
 #define SZ_64K			0x10000
 #define SZ_1M			0x100000
 #define SZ_1G			0x40000000
+#define NSEC_PER_SEC		1000000000L
 
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 #define ALIGN(x, a)		(((x) + ((typeof(x))(a) - 1)) & ~((typeof(x))(a) - 1))

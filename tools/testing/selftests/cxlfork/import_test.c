@@ -249,6 +249,80 @@ static void registers(struct stream *s)
 	task->regs[16] = htole64(0xffffffff81000000ULL);
 }
 
+/* What no restore stumbles over, but the format doesn't have it. */
+static void header_cpu(struct stream *s)
+{
+	start_of(s)->cpu[CXLFORK_CPU_WORDS] = htole32(1);
+}
+
+static void header_kernel(struct stream *s)
+{
+	start_of(s)->kernel[0] = '\n';
+}
+
+static void string_endless(struct stream *s)
+{
+	struct cxlfork_record *rec = section_of(s, CXLFORK_SEC_STRINGS);
+
+	((char *)(rec + 1))[le32toh(rec->length) - 1] = 'x';
+}
+
+static void xstate_features(struct stream *s)
+{
+	((uint64_t *)section(s, CXLFORK_SEC_XSTATE))[64] |= htole64(1ULL << 62);
+}
+
+static void xstate_compact(struct stream *s)
+{
+	((uint64_t *)section(s, CXLFORK_SEC_XSTATE))[65] = htole64(1ULL << 63);
+}
+
+static void xstate_reserved(struct stream *s)
+{
+	((uint64_t *)section(s, CXLFORK_SEC_XSTATE))[71] = htole64(1);
+}
+
+static void vma_reserved(struct stream *s)
+{
+	our_vma(s)->reserved = htole32(1);
+}
+
+static void file_flags(struct stream *s)
+{
+	((struct cxlfork_file *)section(s, CXLFORK_SEC_FILES))->flags = htole32(1);
+}
+
+static void file_time(struct stream *s)
+{
+	((struct cxlfork_file *)section(s, CXLFORK_SEC_FILES))->mtime_nsec = htole32(1000000000);
+}
+
+static void file_digest(struct stream *s)
+{
+	struct cxlfork_file *file = section(s, CXLFORK_SEC_FILES);
+
+	CHECK(le32toh(file->verity_len) < sizeof(file->verity));
+	file->verity[sizeof(file->verity) - 1] = 1;
+}
+
+static void fd_reserved(struct stream *s)
+{
+	((struct cxlfork_fd *)section(s, CXLFORK_SEC_FDS))->reserved = htole32(1);
+}
+
+static void fd_offset(struct stream *s)
+{
+	((struct cxlfork_fd *)section(s, CXLFORK_SEC_FDS))->pos = htole64(1ULL << 63);
+}
+
+static void dirty_nowhere(struct stream *s)
+{
+	uint32_t leaf = le32toh(stream_find(s, CXLFORK_REC_PAGES, our_pages(s))->index);
+
+	/* Of the first leaf's pages those from the 40th on are there. */
+	((uint64_t *)section(s, CXLFORK_SEC_DIRTY))[leaf * 8] |= htole64(1);
+}
+
 static void leaf_addr(struct stream *s)
 {
 	ADD64(((struct cxlfork_leaf *)section(s, CXLFORK_SEC_LEAVES))->addr, PAGE);
@@ -424,6 +498,10 @@ static const struct damage {
 	BAD(section_number), BAD(section_order), BAD(section_none),
 	IMAGE(vma_flags), IMAGE(vma_order), IMAGE(vma_beyond), IMAGE(vma_shared),
 	IMAGE(vma_readonly), BAD(vma_shrunk), IMAGE(registers),
+	BAD(header_cpu), BAD(header_kernel), IMAGE(string_endless), IMAGE(xstate_features),
+	IMAGE(xstate_compact), IMAGE(xstate_reserved), IMAGE(vma_reserved), IMAGE(file_flags),
+	IMAGE(file_time), IMAGE(file_digest), IMAGE(fd_reserved), IMAGE(fd_offset),
+	BAD(dirty_nowhere),
 	IMAGE(leaf_addr), IMAGE(leaf_pages), IMAGE(leaf_huge),
 	BAD(number_leaves), IMAGE(number_pages), IMAGE(number_pages_vast), BAD(number_huge),
 	BAD(pages_first), BAD(pages_beyond), BAD(pages_none), BAD(pages_young),

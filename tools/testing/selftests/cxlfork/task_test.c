@@ -321,6 +321,39 @@ CXL_TEST(thread_ids)
 	EXPECT_CLONE_OK(cxl, id);
 }
 
+/* What system calls take from anybody is no reason to refuse a clone. */
+CXL_TEST(odd_addresses)
+{
+	struct cxl *cxl = &self->cxl;
+	void *odd = (void *)0xffff800000000000;
+	struct {
+		void		*handler;
+		unsigned long	flags;
+		void		*restorer;
+		unsigned long	mask;
+	} action = { odd, 0x04000000 /* SA_RESTORER */, odd, 0 }, is = { 0 };
+	stack_t stack = { .ss_sp = (void *)-65536L, .ss_size = 32768 }, stack_is;
+	void *head_is;
+	size_t len;
+	long id;
+
+	ASSERT_EQ(0, syscall(SYS_rt_sigaction, SIGUSR2, &action, NULL, 8));
+	ASSERT_EQ(0, sigaltstack(&stack, NULL));
+	ASSERT_EQ(0, syscall(SYS_set_robust_list, -8192L, 3 * sizeof(long)));
+	syscall(SYS_set_tid_address, -4096L);
+	id = cxl_fork(cxl);
+	if (!id) {
+		CHECK(!syscall(SYS_rt_sigaction, SIGUSR2, NULL, &is, 8));
+		CHECK(is.handler == odd && is.restorer == odd);
+		CHECK(!sigaltstack(NULL, &stack_is) && stack_is.ss_sp == stack.ss_sp);
+		CHECK(!syscall(SYS_get_robust_list, 0, &head_is, &len));
+		CHECK(head_is == (void *)-8192L);
+		_exit(0);
+	}
+	ASSERT_GT(id, 0);
+	EXPECT_CLONE_OK(cxl, id);
+}
+
 CXL_TEST(payload)
 {
 	struct cxl *cxl = &self->cxl;

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * One allocation of a call fails, now this, now that: the caller learns of it, the
+ * pool has nothing of it, and the next call is as good as ever.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cxlfork_fixture.h"
+#include "stream.h"
+
+#define KNOBS		"/sys/kernel/debug/"
+#define CHUNK		(1UL << 20)
+
+enum { A_CLONE = 60, NO_MEMORY, OTHER_ERROR };
+
+static bool write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
+static bool can_fail(void)
+{
+	return write_text(KNOBS "fail_page_alloc/ignore-gfp-wait", "N") &&
+	       write_text(KNOBS "fail_page_alloc/ignore-gfp-highmem", "N") &&
+	       write_text(KNOBS "fail_page_alloc/min-order", "0") &&
+	       write_text(KNOBS "fail_page_alloc/verbose", "0") &&
+	       write_text(KNOBS "failslab/ignore-gfp-wait", "N") &&
+	       write_text(KNOBS "failslab/verbose", "0");
+}
+
+/* The nth allocation of this thread from now on fails. */
+static void fail_nth(unsigned int nth)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", nth);
+	/* It may be the next one's turn in here. */
+	CHECK(write_text("/proc/thread-self/fail-nth", text) ||
+	      write_text("/proc/thread-self/fail-nth", text));
+}
+
+/* None any more.  Has there been one?  If it is here, there had been none. */
+static bool failed(void)
+{
+	int fd = open("/proc/thread-self/fail-nth", O_RDONLY | O_CLOEXEC);
+	bool here = fd < 0 && errno == ENOMEM;
+	char text[16] = "1";
+
+	CHECK(here || (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0));
+	if (fd >= 0)
+		close(fd);
+	fail_nth(0);
+	return !atoi(text);
+}
+
+/* Each of the first, then some of them: there are many. */
+static unsigned int later(unsigned int nth, unsigned int *seed)
+{
+	return nth + 1 + rand_r(seed) % (1 + nth / 8);
+}
+
+#define START(seed)								\
+	do {									\
+		if (!can_fail())						\
+			SKIP(return, "no fault injection: needs CONFIG_FAILSLAB and debugfs"); \
+		seed = time(NULL);						\
+		TH_LOG("seed %u", seed);					\
+	} while (0)
+
+CXL_TEST(checkpoint)
+{
+	struct cxl *cxl = &self->cxl;
+	unsigned int seed, n, refused = 0;
+	bool missing = true;
+	char *p;
+	long id;
+
+	START(seed);
+	p = map_leaves(2 * LEAF);
+	fill(p + 5 * PAGE, LEAF, 1);
+	for (n = 1; missing; n = later(n, &seed)) {
+		cxl_init(cxl);
+		fail_nth(n);
+		id = cxl_call(cxl);
+		missing = failed();
+		if (!id)
+			_exit(is_filled(p + 5 * PAGE, LEAF, 1) ? 0 : 1);
+		if (id > 0) {
+			ASSERT_EQ(0, cxl_run(cxl, id));
+			ASSERT_EQ(0, cxl_remove(cxl, id));
+		} else {
+			ASSERT_EQ(ENOMEM, errno) {
+				TH_LOG("allocation %u", n);
+			}
+			refused++;
+		}
+		ASSERT_TRUE(cxl_settled(cxl)) {
+			TH_LOG("allocation %u: extents are gone", n);
+		}
+	}
+	TH_LOG("%u checkpoints were refused, up to allocation %u", refused, n);
+	EXPECT_LT(0, refused);
+}
+
+static int try_restore(const struct cxl *cxl, long id, unsigned int nth)
+{
+	struct cxlrestore_args args = { .id = id, .pool_fd = cxl->pool };
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		fail_nth(nth);
+		syscall(__NR_cxlrestore, &args, sizeof(args));
+		status = errno;
+		fail_nth(0);
+		_exit(status == ENOMEM ? NO_MEMORY : OTHER_ERROR);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+CXL_TEST(restore)
+{
+	struct cxl *cxl = &self->cxl;
+	unsigned int seed, n, refused = 0, clones = 0;
+	int end;
+	char *p;
+	long id;
+
+	START(seed);
+	p = map_leaves(2 * LEAF);
+	fill(p + 5 * PAGE, LEAF, 1);
+	id = cxl_fork(cxl);
+	if (!id)
+		_exit(is_filled(p + 5 * PAGE, LEAF, 1) ? A_CLONE : 1);
+	ASSERT_GT(id, 0);
+	/* Whether one has failed only the ghost could say, and it is a clone. */
+	for (n = 1; clones < 30; n = later(n, &seed)) {
+		end = try_restore(cxl, id, n);
+		ASSERT_TRUE(end == A_CLONE || end == NO_MEMORY) {
+			TH_LOG("allocation %u: %d", n, end);
+		}
+		refused += end == NO_MEMORY;
+		clones = end == A_CLONE ? clones + 1 : 0;
+	}
+	TH_LOG("%u ghosts were refused, up to allocation %u", refused, n);
+	EXPECT_LT(0, refused);
+}
+
+/* Without memory of its own: what it needs is in @room.  0 or errno. */
+static int try_export(const struct cxl *cxl, long id, const struct stream *s, struct stream *room)
+{
+	struct cxlfork_export args = { 0 };
+	int fd = export_open(cxl->pool, id, &args), error;
+	ssize_t n;
+
+	if (fd < 0)
+		return errno;
+	room->len = 0;
+	while ((n = read(fd, room->data + room->len, room->size - room->len)) > 0)
+		room->len += n;
+	error = n < 0 ? errno : 0;
+	close(fd);
+	return error ?: stream_same(s, room) ? 0 : EBADMSG;
+}
+
+CXL_TEST(export_and_import)
+{
+	struct cxl *cxl = &self->cxl;
+	unsigned int seed, n, i, refused = 0;
+	bool missing = true;
+	struct stream s, room;
+	struct import im;
+	uint64_t used;
+	char *p;
+	long id;
+
+	START(seed);
+	p = map_leaves(2 * LEAF);
+	fill(p + 5 * PAGE, LEAF, 1);
+	id = cxl_fork(cxl);
+	if (!id)
+		_exit(is_filled(p + 5 * PAGE, LEAF, 1) ? 0 : 1);
+	ASSERT_GT(id, 0);
+	ASSERT_EQ(0, stream_export(cxl->pool, id, CHUNK, &s));
+	stream_copy(&room, &s);
+	room.size = s.len;
+	used = cxl_free_extents(cxl);
+	for (n = 1; missing; n = later(n, &seed)) {
+		int error;
+
+		fail_nth(n);
+		error = try_export(cxl, id, &s, &room);
+		missing = failed();
+		ASSERT_TRUE(!error || error == ENOMEM) {
+			TH_LOG("export, allocation %u: %s", n, strerror(error));
+		}
+		refused += error == ENOMEM;
+	}
+	TH_LOG("%u exports were refused, up to allocation %u", refused, n);
+	EXPECT_LT(0, refused);
+	refused = 0;
+	for (n = 1, missing = true; missing; n = later(n, &seed)) {
+		fail_nth(n);
+		stream_import(cxl->pool, NULL, &s, CHUNK, &im);
+		missing = failed();
+		if (im.id > 0) {
+			ASSERT_EQ(0, cxl_run(cxl, im.id));
+			ASSERT_EQ(0, cxl_remove(cxl, im.id));
+		} else {
+			ASSERT_EQ(ENOMEM, im.error) {
+				TH_LOG("import, allocation %u: %s", n, strerror(im.error));
+			}
+			refused++;
+		}
+		/* Those of what was restored come back a moment later. */
+		for (i = 0; i < 1200 && cxl_free_extents(cxl) != used; i++)
+			usleep(50000);
+		ASSERT_LT(i, 1200) {
+			TH_LOG("import, allocation %u: extents are gone", n);
+		}
+	}
+	TH_LOG("%u imports were refused, up to allocation %u", refused, n);
+	EXPECT_LT(0, refused);
+	stream_free(&room);
+	stream_free(&s);
+}
+
+TEST_HARNESS_MAIN
