@@ -216,7 +216,7 @@ struct cxlfork_ckpt_entry {
  * @ckpts:	its directory of checkpoints
  * @refs:	what it holds of everybody's checkpoints, until it boots again
  * @keeps:	what it holds beyond that
- * @restored:	when it restored a checkpoint last: seconds since the epoch.  Of
+ * @restored:	when it made a clone of a checkpoint last: seconds since the epoch.  Of
  *		an earlier use of the entry if before the checkpoint was created
  *
  * A host is fenced while some host's @fences[its slot] is its own @host.epoch.

@@ -424,7 +424,8 @@ boot() {
 	[ "$1" != unequal ] || mem=1G,1536M
 	# some of the kernel's mm tests want gigabytes
 	[ "$1" != mm ] || [ -z "${STOCK_ALL:-}" ] || mem=3G
-	[ "$1" != bare ] || append=
+	# CPUs without protection keys, too
+	[ "$1" != bare ] || append=nopku
 	[[ $1 != four && $1 != incoherent4 ]] || mem=768M,1G,768M,1280M append=
 	# what is worth a long run is worth that these be slow
 	if [ -z "${LONG:-}" ]; then
