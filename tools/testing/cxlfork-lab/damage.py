@@ -281,8 +281,8 @@ def task(d):
     d.field("task", "personality", 252, 4, 0x400000)
     d.field("task", "cwd", 276, 4, WORD)
     d.field("task", "comm", 280, 16, (1 << 128) - 1)
-    d.field("xstate", "xfeatures", 512, 8, 1 << 62, reason=CPU)
-    d.field("xstate", "xcomp_bv", 520, 8, 1 << 63, reason=CPU)
+    d.field("xstate", "xfeatures", 512, 8, 1 << 62)
+    d.field("xstate", "xcomp_bv", 520, 8, 1 << 63)
     d.field("xstate", "mxcsr", 24, 4, WORD, reason=CPU)
     for label, offset, length, value in (
             ("start_code", 0, 8, KERNEL_ADDRESS), ("brk", 40, 8, 1), ("arg_start", 56, 8, 0x7FFFFFFFEFF0),

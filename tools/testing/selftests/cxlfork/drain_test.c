@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "cxlfork_fixture.h"
+#include "fail.h"
 
 #define LEAVES	(2 * LEAF)
 #define HUGE	(2 * LEAF)
@@ -382,27 +383,6 @@ CXL_TEST(threads)
 
 /* --- without memory */
 
-#define FAIL_PAGE "/sys/kernel/debug/fail_page_alloc/"
-
-static int write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int ret = fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return ret;
-}
-
-/* The nth allocation from now on fails; which it was doesn't matter. */
-static int fail_nth(unsigned int nth)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%u", nth);
-	return write_text("/proc/thread-self/fail-nth", text);
-}
-
 /*
  * Each step has one allocation that fails.  The clone keeps what it has, and is
  * tried again when the pool is drained anew.
@@ -416,11 +396,8 @@ CXL_TEST(without_memory)
 	long id, left;
 	int fd, ret;
 
-	if (write_text(FAIL_PAGE "ignore-gfp-wait", "N") ||
-	    write_text(FAIL_PAGE "ignore-gfp-highmem", "N") ||
-	    write_text(FAIL_PAGE "min-order", "0") || write_text(FAIL_PAGE "verbose", "0") ||
-	    write_text("/sys/kernel/debug/failslab/verbose", "0"))
-		SKIP(return, "no fault injection: needs CONFIG_FAIL_PAGE_ALLOC and debugfs");
+	if (!fail_begin(false))
+		SKIP(return, NO_FAULT_INJECTION);
 	set_up();
 	id = cxl_fork_channel(cxl);
 	if (!id)
@@ -432,9 +409,9 @@ CXL_TEST(without_memory)
 		fd = open_pool();
 		ASSERT_GE(fd, 0);
 		ASSERT_EQ(0, step(fd, 0, &drain));
-		ASSERT_EQ(0, fail_nth(n));
+		fail_nth(n);
 		ret = step(fd, 16, &drain);
-		ASSERT_EQ(0, fail_nth(0));
+		fail_nth(0);
 		EXPECT_TRUE(!ret || ret == -ENOMEM);
 		EXPECT_EQ(0, drain.lost);
 		failed += ret == -ENOMEM;

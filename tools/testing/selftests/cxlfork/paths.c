@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "fail.h"
 #include "paths.h"
 
 #define LINE		256
@@ -174,41 +175,11 @@ void see_child(struct path *p, const char *what, pid_t pid)
 
 /* --- allocations that fail */
 
-static int write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int ret = fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text) ? -1 : 0;
-
-	if (fd >= 0)
-		close(fd);
-	return ret;
-}
-
-#define FAIL_PAGE "/sys/kernel/debug/fail_page_alloc/"
-
 void inject_on(struct path *p, unsigned int nth)
 {
-	char text[16];
-
-	/* Also what may wait for memory, and pages of any order; quietly. */
-	if (write_text(FAIL_PAGE "ignore-gfp-wait", "N") ||
-	    write_text(FAIL_PAGE "min-order", "0") || write_text(FAIL_PAGE "verbose", "0") ||
-	    write_text("/sys/kernel/debug/failslab/verbose", "0"))
-		path_skip(p, "no fault injection: needs CONFIG_FAIL_PAGE_ALLOC and debugfs");
-	snprintf(text, sizeof(text), "%u", nth);
-	if (write_text("/proc/thread-self/fail-nth", text))
-		path_skip(p, "no /proc/thread-self/fail-nth");
-}
-
-bool inject_off(struct path *p)
-{
-	char text[16] = "";
-	int left;
-
-	CHECK(read_file("/proc/thread-self/fail-nth", text, sizeof(text) - 1) > 0);
-	left = atoi(text);
-	CHECK(!write_text("/proc/thread-self/fail-nth", "0"));
-	return !left;
+	if (!fail_begin(false))
+		path_skip(p, NO_FAULT_INJECTION);
+	fail_nth(nth);
 }
 
 /* --- the sides */

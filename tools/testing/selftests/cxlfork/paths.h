@@ -74,7 +74,6 @@ void __attribute__((noreturn, format(printf, 2, 3))) path_skip(struct path *p,
 /* The @nth allocation from now on fails (debug kernel); skips where it can't. */
 void inject_on(struct path *p, unsigned int nth);
 /* Returns whether one has failed. */
-bool inject_off(struct path *p);
 
 typedef void (*path_fn)(struct path *p);
 

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "cxlfork_fixture.h"
+#include "fail.h"
 #include "paths.h"
 
 PATH(fault_read, "page fault: read")
@@ -145,7 +146,7 @@ PATH(fault_without_memory, "page fault while allocations fail")
 	for (nth = 1; nth < 12; nth++) {
 		inject_on(p, nth);
 		p->anon[nth * LEAF / 3] = nth;
-		inject_off(p);
+		fail_done();
 	}
 	see_mem(p, "anon", p->anon, ANON_LEN);
 }
@@ -205,7 +206,7 @@ PATH(fork_without_memory, "fork while allocations fail")
 		pid = fork();
 		if (!pid)
 			_exit(is_filled(p->anon, ANON_LEN, ANON_SEED) ? 0 : 2);
-		inject_off(p);
+		fail_done();
 		if (pid > 0) {
 			int status = -1;
 

@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 #include "cxlfork_fixture.h"
+#include "fail.h"
 #include "paths.h"
 
 #ifndef MADV_COLLAPSE
@@ -62,7 +63,7 @@ PATH(huge_write_without_memory, "2 MiB page: write while allocations fail")
 	for (nth = 1; nth < 9; nth++) {
 		inject_on(p, nth);
 		p->huge[nth * LEAF / 4 + 5] = nth;
-		inject_off(p);
+		fail_done();
 	}
 	see_huge(p);
 }

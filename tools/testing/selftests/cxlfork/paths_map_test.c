@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "cxlfork_fixture.h"
+#include "fail.h"
 #include "paths.h"
 
 #define RW	(PROT_READ | PROT_WRITE)
@@ -64,7 +65,7 @@ PATH(mprotect_without_memory, "mprotect while allocations fail")
 	for (nth = 1; nth < 40 && ret; nth++) {
 		inject_on(p, nth);
 		ret = mprotect(at, 3 * LEAF, PROT_READ);
-		CHECK(inject_off(p) || !ret);
+		CHECK(fail_done() || !ret);
 		CHECK(!ret || errno == ENOMEM);
 		for (i = 0; ret && i < 3 * LEAF; i += 100 * PAGE)
 			at[i + 100]++;
@@ -111,7 +112,7 @@ PATH(munmap_without_memory, "munmap while allocations fail")
 	for (nth = 1; nth < 60 && ret; nth++) {
 		inject_on(p, nth);
 		ret = munmap(p->anon + 7 * PAGE, LEAF);
-		CHECK(inject_off(p) || !ret);
+		CHECK(fail_done() || !ret);
 		CHECK(!ret || errno == ENOMEM);
 		if (ret)
 			CHECK(is_filled(p->anon, ANON_LEN, ANON_SEED));
@@ -284,7 +285,7 @@ PATH(mremap_without_memory, "mremap while allocations fail")
 		inject_on(p, nth);
 		got = mremap(p->anon + 3 * PAGE, 2 * LEAF, 2 * LEAF,
 			     MREMAP_MAYMOVE | MREMAP_FIXED, to + PAGE);
-		inject_off(p);
+		fail_done();
 		if (got == MAP_FAILED)
 			CHECK(errno == ENOMEM && is_filled(p->anon, ANON_LEN, ANON_SEED));
 	}

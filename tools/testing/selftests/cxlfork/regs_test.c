@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cxlfork_fixture.h"
+#include "fail.h"
 
 struct regs {
 	uint64_t rbx, rbp, rdx, r8, r9, r10, r12, r13, r14, r15, rsp, flags, rdi, rsi;
@@ -363,20 +364,8 @@ CXL_TEST(ghost_keeps_its_own)
 	EXPECT_EQ(mxcsr, mxcsr_out);
 }
 
-#define FAIL_PAGE "/sys/kernel/debug/fail_page_alloc/"
-
 /* Or 100 and an errno. */
 enum { A_CLONE = 60, REFUSED, CHANGED };
-
-static bool write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return done;
-}
 
 /* A ghost whose @nth allocation in the call fails. */
 static int ghost_without_memory(const struct cxl *cxl, long id, unsigned int nth)
@@ -384,7 +373,6 @@ static int ghost_without_memory(const struct cxl *cxl, long id, unsigned int nth
 	struct cxlrestore_args args = { .id = id, .pool_fd = cxl->pool };
 	uint32_t mxcsr = 0x7f80, mxcsr_out = 0, normal = 0x1f80;
 	long ret = __NR_cxlrestore;
-	char text[16];
 	int status;
 	pid_t pid = fork();
 
@@ -393,15 +381,14 @@ static int ghost_without_memory(const struct cxl *cxl, long id, unsigned int nth
 		return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 	}
 	pattern(ghost_in, sizeof(ghost_in));
-	snprintf(text, sizeof(text), "%u", nth);
-	CHECK(write_text("/proc/thread-self/fail-nth", text));
+	fail_nth(nth);
 	asm volatile("ldmxcsr %[mxcsr]\n" LOAD_X "syscall\n" SAVE_X
 		     "stmxcsr %[mxcsr_out]\nldmxcsr %[normal]\n"
 		     : "+a"(ret), [mxcsr_out] "=m"(mxcsr_out)
 		     : "D"(&args), "S"(sizeof(args)), [s] "r"(ghost_in), [d] "r"(ghost_out),
 		       [mxcsr] "m"(mxcsr), [normal] "m"(normal)
 		     : "rcx", "r11", "memory", XMM_CLOBBERS);
-	CHECK(write_text("/proc/thread-self/fail-nth", "0"));
+	fail_nth(0);
 	if (ret != -ENOMEM)
 		_exit(100 - ret);
 	_exit(memcmp(ghost_in, ghost_out, sizeof(ghost_in)) || mxcsr != mxcsr_out ?
@@ -416,12 +403,8 @@ CXL_TEST(ghost_keeps_its_own_without_memory)
 	int end;
 	long id;
 
-	if (!write_text(FAIL_PAGE "ignore-gfp-wait", "N") ||
-	    !write_text(FAIL_PAGE "ignore-gfp-highmem", "N") ||
-	    !write_text(FAIL_PAGE "min-order", "0") || !write_text(FAIL_PAGE "verbose", "0") ||
-	    !write_text("/sys/kernel/debug/failslab/ignore-gfp-wait", "N") ||
-	    !write_text("/sys/kernel/debug/failslab/verbose", "0"))
-		SKIP(return, "no fault injection: needs CONFIG_FAIL_PAGE_ALLOC and debugfs");
+	if (!fail_begin(true))
+		SKIP(return, NO_FAULT_INJECTION);
 	/* Its table of descriptors is larger than the ghost's. */
 	ASSERT_EQ(900, dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), 900));
 	cxl_init(cxl);
@@ -443,6 +426,7 @@ CXL_TEST(ghost_keeps_its_own_without_memory)
 	}
 	TH_LOG("%u of %u ghosts were refused", failed, n);
 	EXPECT_GT(failed, 20);
+	fail_end();
 }
 
 TEST_HARNESS_MAIN

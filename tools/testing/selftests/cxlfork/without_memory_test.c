@@ -11,57 +11,12 @@
 #include <unistd.h>
 
 #include "cxlfork_fixture.h"
+#include "fail.h"
 #include "stream.h"
 
-#define KNOBS		"/sys/kernel/debug/"
 #define CHUNK		(1UL << 20)
 
 enum { A_CLONE = 60, NO_MEMORY, OTHER_ERROR };
-
-static bool write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return done;
-}
-
-static bool can_fail(void)
-{
-	return write_text(KNOBS "fail_page_alloc/ignore-gfp-wait", "N") &&
-	       write_text(KNOBS "fail_page_alloc/ignore-gfp-highmem", "N") &&
-	       write_text(KNOBS "fail_page_alloc/min-order", "0") &&
-	       write_text(KNOBS "fail_page_alloc/verbose", "0") &&
-	       write_text(KNOBS "failslab/ignore-gfp-wait", "N") &&
-	       write_text(KNOBS "failslab/verbose", "0");
-}
-
-/* The nth allocation of this thread from now on fails. */
-static void fail_nth(unsigned int nth)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%u", nth);
-	/* It may be the next one's turn in here. */
-	CHECK(write_text("/proc/thread-self/fail-nth", text) ||
-	      write_text("/proc/thread-self/fail-nth", text));
-}
-
-/* None any more.  Has there been one?  If it is here, there had been none. */
-static bool failed(void)
-{
-	int fd = open("/proc/thread-self/fail-nth", O_RDONLY | O_CLOEXEC);
-	bool here = fd < 0 && errno == ENOMEM;
-	char text[16] = "1";
-
-	CHECK(here || (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0));
-	if (fd >= 0)
-		close(fd);
-	fail_nth(0);
-	return !atoi(text);
-}
 
 /* Each of the first, then some of them: there are many. */
 static unsigned int later(unsigned int nth, unsigned int *seed)
@@ -69,13 +24,13 @@ static unsigned int later(unsigned int nth, unsigned int *seed)
 	return nth + 1 + rand_r(seed) % (1 + nth / 8);
 }
 
-#define START(seed)								\
-	do {									\
-		if (!can_fail())						\
-			SKIP(return, "no fault injection: needs CONFIG_FAILSLAB and debugfs"); \
-		seed = time(NULL);						\
-		TH_LOG("seed %u", seed);					\
-	} while (0)
+static unsigned int seed_of_today(void)
+{
+	unsigned int seed = time(NULL);
+
+	printf("# seed %u\n", seed);
+	return seed;
+}
 
 CXL_TEST(checkpoint)
 {
@@ -85,14 +40,16 @@ CXL_TEST(checkpoint)
 	char *p;
 	long id;
 
-	START(seed);
+	if (!fail_begin(true))
+		SKIP(return, NO_FAULT_INJECTION);
+	seed = seed_of_today();
 	p = map_leaves(2 * LEAF);
 	fill(p + 5 * PAGE, LEAF, 1);
 	for (n = 1; missing; n = later(n, &seed)) {
 		cxl_init(cxl);
 		fail_nth(n);
 		id = cxl_call(cxl);
-		missing = failed();
+		missing = fail_done();
 		if (!id)
 			_exit(is_filled(p + 5 * PAGE, LEAF, 1) ? 0 : 1);
 		if (id > 0) {
@@ -110,6 +67,7 @@ CXL_TEST(checkpoint)
 	}
 	TH_LOG("%u checkpoints were refused, up to allocation %u", refused, n);
 	EXPECT_LT(0, refused);
+	fail_end();
 }
 
 static int try_restore(const struct cxl *cxl, long id, unsigned int nth)
@@ -137,7 +95,9 @@ CXL_TEST(restore)
 	char *p;
 	long id;
 
-	START(seed);
+	if (!fail_begin(true))
+		SKIP(return, NO_FAULT_INJECTION);
+	seed = seed_of_today();
 	p = map_leaves(2 * LEAF);
 	fill(p + 5 * PAGE, LEAF, 1);
 	id = cxl_fork(cxl);
@@ -155,6 +115,7 @@ CXL_TEST(restore)
 	}
 	TH_LOG("%u ghosts were refused, up to allocation %u", refused, n);
 	EXPECT_LT(0, refused);
+	fail_end();
 }
 
 /* Without memory of its own: what it needs is in @room.  0 or errno. */
@@ -185,7 +146,9 @@ CXL_TEST(export_and_import)
 	char *p;
 	long id;
 
-	START(seed);
+	if (!fail_begin(true))
+		SKIP(return, NO_FAULT_INJECTION);
+	seed = seed_of_today();
 	p = map_leaves(2 * LEAF);
 	fill(p + 5 * PAGE, LEAF, 1);
 	id = cxl_fork(cxl);
@@ -201,7 +164,7 @@ CXL_TEST(export_and_import)
 
 		fail_nth(n);
 		error = try_export(cxl, id, &s, &room);
-		missing = failed();
+		missing = fail_done();
 		ASSERT_TRUE(!error || error == ENOMEM) {
 			TH_LOG("export, allocation %u: %s", n, strerror(error));
 		}
@@ -213,7 +176,7 @@ CXL_TEST(export_and_import)
 	for (n = 1, missing = true; missing; n = later(n, &seed)) {
 		fail_nth(n);
 		stream_import(cxl->pool, NULL, &s, CHUNK, &im);
-		missing = failed();
+		missing = fail_done();
 		if (im.id > 0) {
 			ASSERT_EQ(0, cxl_run(cxl, im.id));
 			ASSERT_EQ(0, cxl_remove(cxl, im.id));
@@ -234,6 +197,7 @@ CXL_TEST(export_and_import)
 	EXPECT_LT(0, refused);
 	stream_free(&room);
 	stream_free(&s);
+	fail_end();
 }
 
 TEST_HARNESS_MAIN
