@@ -48,6 +48,8 @@ default mm      stock-mm
 
 default incoherent cuts
 
+default incoherent cuts-attach
+
 default four    kills
 default four    pause
 

@@ -120,13 +120,17 @@ pool_rebind() { # NODE: both at once
 }
 
 # stores_left N NODE COMMAND...: the power of NODE goes out at its Nth store for the
-# pool; prints how many of them the command did not make (0: it went out).
+# pool; prints how many of them the command did not make (0: it went out). What a command
+# has begun may come to its end a moment later, and the power go out even after that.
 stores_left() {
 	local n=$1 node=$2 knob=/sys/module/cxl_fork/parameters/cut_after
 	shift 2
 	# shellcheck disable=SC2016 # for the guest's shell
 	on "$node" sh -c 'echo "$1" >'$knob'; shift; "$@" >/run/cut 2>&1 </dev/null
-		cat '$knob'; echo 0 >'$knob sh "$n" "$@"
+		i=0; while [ "$(cat '$knob')" != 0 ] && [ $i -lt 5 ]; do i=$((i + 1)); sleep 0.1; done
+		left=$(cat '$knob'); echo 0 >'$knob'
+		if [ "$left" != 0 ] && cxlfork pool status 2>&1 | grep -q cut_after; then left=0; fi
+		echo "$left"' sh "$n" "$@"
 }
 
 # comes_to WANTED COMMAND...: that is what it prints, now or by and by; $now is what it
