@@ -13,6 +13,7 @@ QEMU = os.path.join(BUILD, "qemu-system-x86_64")
 IMAGE = os.path.join(BUILD, "image.squashfs")
 INITRD = os.path.join(BUILD, "initrd.cpio")
 SWITCH = os.path.join(BUILD, "labswitch")
+TSC = os.path.join(BUILD, "labtsc")
 TOOLS = os.path.join(BUILD, "tools", "opt", "cxlfork")
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 

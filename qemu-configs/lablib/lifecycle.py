@@ -98,6 +98,13 @@ def memory_dir(lab, size):
     return lab.dir
 
 
+def tsc_khz():
+    """The rate of this machine's TSC, which an emulated CPU hands through, or None."""
+    said = subprocess.run([layout.TSC], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          check=False).stdout.strip()
+    return int(said) if said.isdigit() else None
+
+
 def up(lab, args):
     """lab up."""
     sizes = [node_size(part) for part in args.mem.split(",")]
@@ -109,7 +116,7 @@ def up(lab, args):
     if cxl < 256 << 20 or cxl % (256 << 20):
         raise LabError("--cxl: a multiple of 256M (a CXL window has that grain)")
     check_qemu(layout.QEMU)
-    for path, what in ((layout.IMAGE, "image"), (layout.INITRD, "image")):
+    for path, what in ((layout.IMAGE, "image"), (layout.INITRD, "image"), (layout.TSC, "image")):
         if not os.path.exists(path):
             raise LabError(f"no {os.path.basename(path)} is built: run make {what}")
     kernel = layout.kernel_dir(args.kernel)
@@ -129,7 +136,7 @@ def up(lab, args):
         "kernel": kernel, "config": args.kernel, "qemu": layout.QEMU,
         "image": os.path.realpath(layout.IMAGE), "initrd": os.path.realpath(layout.INITRD),
         "tools": layout.TOOLS, "share": share, "cpus": 1 if args.icount else args.cpus, "append": args.append,
-        "icount": args.icount,
+        "icount": args.icount, "tsc_khz": None if args.icount else tsc_khz(),
         "cxl": {"path": memory, "size": cxl},
         "nodes": [{"name": f"node{i}", "index": i, "mem": size, "ip": f"10.77.0.{i + 1}",
                    "uuid": node_uuid(lab, f"node{i}")} for i, size in enumerate(sizes)],

@@ -60,12 +60,15 @@ def command(lab, node):
     image, initrd = conf["image"], conf["initrd"]
     machine = ("q35,cxl=on,usb=off,hpet=off,vmport=off,smbus=off,max-ram-below-4g=1G,"
                f"cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size={cxl}")
+    # measured by the guest, against emulated timers, it may come to a third
+    khz = conf.get("tsc_khz")
+    tsc = f" tsc_early_khz={khz}" if khz and accelerator()[1].startswith("tcg") else ""
     args = [conf["qemu"], "-name", f"{node['name']},process=lab-{node['name']}",
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-M", machine, *accelerator(conf.get("icount")),
             "-smp", str(conf["cpus"]), "-m", f"{node['mem'] >> 20}M", "-uuid", node["uuid"],
             "-kernel", os.path.join(kernel, "bzImage"), "-initrd", initrd,
-            "-append", f"{APPEND} lab.node={index} {conf.get('append', '')}".strip(),
+            "-append", f"{APPEND}{tsc} lab.node={index} {conf.get('append', '')}".strip(),
             "-chardev", "file,id=console,path=console,append=on",
             "-serial", "chardev:console",
             "-qmp", "unix:qmp.sock,server=on,wait=off",
