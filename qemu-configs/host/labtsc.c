@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <time.h>
 
-#if __has_include(<x86intrin.h>)
 #include <x86intrin.h>
 
 #define TRIES	20
@@ -50,9 +49,3 @@ int main(void)
 	printf("%.0f\n", (to.tsc - from.tsc) * 1e6 / (to.ns - from.ns));
 	return 0;
 }
-#else
-int main(void)
-{
-	return 1;
-}
-#endif
