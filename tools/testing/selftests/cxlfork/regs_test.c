@@ -345,20 +345,30 @@ CXL_TEST(pkru)
 /* The ghost's own registers, when it is refused. */
 static uint8_t ghost_in[256], ghost_out[256];
 
+/* cxlrestore() with @ghost_in in the vector registers, which are in @ghost_out then. */
+static long restore_around(struct cxlrestore_args *args, uint32_t mxcsr, uint32_t *mxcsr_out)
+{
+	uint32_t normal = 0x1f80;
+	long ret = __NR_cxlrestore;
+
+	asm volatile("ldmxcsr %[mxcsr]\n" LOAD_X "syscall\n" SAVE_X
+		     "stmxcsr %[mxcsr_out]\nldmxcsr %[normal]\n"
+		     : "+a"(ret), [mxcsr_out] "=m"(*mxcsr_out)
+		     : "D"(args), "S"(sizeof(*args)), [s] "r"(ghost_in), [d] "r"(ghost_out),
+		       [mxcsr] "m"(mxcsr), [normal] "m"(normal)
+		     : "rcx", "r11", "memory", XMM_CLOBBERS);
+	return ret;
+}
+
 CXL_TEST(ghost_keeps_its_own)
 {
 	struct cxl *cxl = &self->cxl;
 	struct cxlrestore_args args = { .id = 1, .pool_fd = cxl->pool };
-	uint32_t mxcsr = 0x7f80, mxcsr_out = 0, normal = 0x1f80;
-	long ret = __NR_cxlrestore;
+	uint32_t mxcsr = 0x7f80, mxcsr_out = 0;
+	long ret;
 
 	pattern(ghost_in, sizeof(ghost_in));
-	asm volatile("ldmxcsr %[mxcsr]\n" LOAD_X "syscall\n" SAVE_X
-		     "stmxcsr %[mxcsr_out]\nldmxcsr %[normal]\n"
-		     : "+a"(ret), [mxcsr_out] "=m"(mxcsr_out)
-		     : "D"(&args), "S"(sizeof(args)), [s] "r"(ghost_in), [d] "r"(ghost_out),
-		       [mxcsr] "m"(mxcsr), [normal] "m"(normal)
-		     : "rcx", "r11", "memory", XMM_CLOBBERS);
+	ret = restore_around(&args, mxcsr, &mxcsr_out);
 	EXPECT_EQ(-ENOENT, ret);
 	EXPECT_EQ(0, memcmp(ghost_in, ghost_out, sizeof(ghost_in)));
 	EXPECT_EQ(mxcsr, mxcsr_out);
@@ -371,8 +381,8 @@ enum { A_CLONE = 60, REFUSED, CHANGED };
 static int ghost_without_memory(const struct cxl *cxl, long id, unsigned int nth)
 {
 	struct cxlrestore_args args = { .id = id, .pool_fd = cxl->pool };
-	uint32_t mxcsr = 0x7f80, mxcsr_out = 0, normal = 0x1f80;
-	long ret = __NR_cxlrestore;
+	uint32_t mxcsr = 0x7f80, mxcsr_out = 0;
+	long ret;
 	int status;
 	pid_t pid = fork();
 
@@ -382,12 +392,7 @@ static int ghost_without_memory(const struct cxl *cxl, long id, unsigned int nth
 	}
 	pattern(ghost_in, sizeof(ghost_in));
 	fail_nth(nth);
-	asm volatile("ldmxcsr %[mxcsr]\n" LOAD_X "syscall\n" SAVE_X
-		     "stmxcsr %[mxcsr_out]\nldmxcsr %[normal]\n"
-		     : "+a"(ret), [mxcsr_out] "=m"(mxcsr_out)
-		     : "D"(&args), "S"(sizeof(args)), [s] "r"(ghost_in), [d] "r"(ghost_out),
-		       [mxcsr] "m"(mxcsr), [normal] "m"(normal)
-		     : "rcx", "r11", "memory", XMM_CLOBBERS);
+	ret = restore_around(&args, mxcsr, &mxcsr_out);
 	fail_nth(0);
 	if (ret != -ENOMEM)
 		_exit(100 - ret);

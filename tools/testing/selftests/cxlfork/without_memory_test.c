@@ -24,6 +24,20 @@ static unsigned int later(unsigned int nth, unsigned int *seed)
 	return nth + 1 + rand_r(seed) % (1 + nth / 8);
 }
 
+static char *memory;
+
+/* More than a leaf, and not from its start. */
+static void set_up(void)
+{
+	memory = map_leaves(2 * LEAF);
+	fill(memory + 5 * PAGE, LEAF, 1);
+}
+
+static bool as_it_was(void)
+{
+	return is_filled(memory + 5 * PAGE, LEAF, 1);
+}
+
 static unsigned int seed_of_today(void)
 {
 	unsigned int seed = time(NULL);
@@ -37,21 +51,19 @@ CXL_TEST(checkpoint)
 	struct cxl *cxl = &self->cxl;
 	unsigned int seed, n, refused = 0;
 	bool missing = true;
-	char *p;
 	long id;
 
 	if (!fail_begin(true))
 		SKIP(return, NO_FAULT_INJECTION);
 	seed = seed_of_today();
-	p = map_leaves(2 * LEAF);
-	fill(p + 5 * PAGE, LEAF, 1);
+	set_up();
 	for (n = 1; missing; n = later(n, &seed)) {
 		cxl_init(cxl);
 		fail_nth(n);
 		id = cxl_call(cxl);
 		missing = fail_done();
 		if (!id)
-			_exit(is_filled(p + 5 * PAGE, LEAF, 1) ? 0 : 1);
+			_exit(as_it_was() ? 0 : 1);
 		if (id > 0) {
 			ASSERT_EQ(0, cxl_run(cxl, id));
 			ASSERT_EQ(0, cxl_remove(cxl, id));
@@ -92,17 +104,15 @@ CXL_TEST(restore)
 	struct cxl *cxl = &self->cxl;
 	unsigned int seed, n, refused = 0, clones = 0;
 	int end;
-	char *p;
 	long id;
 
 	if (!fail_begin(true))
 		SKIP(return, NO_FAULT_INJECTION);
 	seed = seed_of_today();
-	p = map_leaves(2 * LEAF);
-	fill(p + 5 * PAGE, LEAF, 1);
+	set_up();
 	id = cxl_fork(cxl);
 	if (!id)
-		_exit(is_filled(p + 5 * PAGE, LEAF, 1) ? A_CLONE : 1);
+		_exit(as_it_was() ? A_CLONE : 1);
 	ASSERT_GT(id, 0);
 	/* Whether one has failed only the ghost could say, and it is a clone. */
 	for (n = 1; clones < 30; n = later(n, &seed)) {
@@ -143,17 +153,15 @@ CXL_TEST(export_and_import)
 	struct stream s, room;
 	struct import im;
 	uint64_t used;
-	char *p;
 	long id;
 
 	if (!fail_begin(true))
 		SKIP(return, NO_FAULT_INJECTION);
 	seed = seed_of_today();
-	p = map_leaves(2 * LEAF);
-	fill(p + 5 * PAGE, LEAF, 1);
+	set_up();
 	id = cxl_fork(cxl);
 	if (!id)
-		_exit(is_filled(p + 5 * PAGE, LEAF, 1) ? 0 : 1);
+		_exit(as_it_was() ? 0 : 1);
 	ASSERT_GT(id, 0);
 	ASSERT_EQ(0, stream_export(cxl->pool, id, CHUNK, &s));
 	stream_copy(&room, &s);
