@@ -38,12 +38,15 @@ static bool as_it_was(void)
 	return is_filled(memory + 5 * PAGE, LEAF, 1);
 }
 
-static unsigned int seed_of_today(void)
+/* False: this kernel can't. */
+static bool begin(unsigned int *seed)
 {
-	unsigned int seed = time(NULL);
-
-	printf("# seed %u\n", seed);
-	return seed;
+	if (!fail_begin(true))
+		return false;
+	*seed = time(NULL);
+	printf("# seed %u\n", *seed);
+	set_up();
+	return true;
 }
 
 CXL_TEST(checkpoint)
@@ -51,16 +54,16 @@ CXL_TEST(checkpoint)
 	struct cxl *cxl = &self->cxl;
 	unsigned int seed, n, refused = 0;
 	bool missing = true;
+	int error;
 	long id;
 
-	if (!fail_begin(true))
+	if (!begin(&seed))
 		SKIP(return, NO_FAULT_INJECTION);
-	seed = seed_of_today();
-	set_up();
 	for (n = 1; missing; n = later(n, &seed)) {
 		cxl_init(cxl);
 		fail_nth(n);
 		id = cxl_call(cxl);
+		error = errno;
 		missing = fail_done();
 		if (!id)
 			_exit(as_it_was() ? 0 : 1);
@@ -68,7 +71,7 @@ CXL_TEST(checkpoint)
 			ASSERT_EQ(0, cxl_run(cxl, id));
 			ASSERT_EQ(0, cxl_remove(cxl, id));
 		} else {
-			ASSERT_EQ(ENOMEM, errno) {
+			ASSERT_EQ(ENOMEM, error) {
 				TH_LOG("allocation %u", n);
 			}
 			refused++;
@@ -106,10 +109,8 @@ CXL_TEST(restore)
 	int end;
 	long id;
 
-	if (!fail_begin(true))
+	if (!begin(&seed))
 		SKIP(return, NO_FAULT_INJECTION);
-	seed = seed_of_today();
-	set_up();
 	id = cxl_fork(cxl);
 	if (!id)
 		_exit(as_it_was() ? A_CLONE : 1);
@@ -155,10 +156,8 @@ CXL_TEST(export_and_import)
 	uint64_t used;
 	long id;
 
-	if (!fail_begin(true))
+	if (!begin(&seed))
 		SKIP(return, NO_FAULT_INJECTION);
-	seed = seed_of_today();
-	set_up();
 	id = cxl_fork(cxl);
 	if (!id)
 		_exit(as_it_was() ? 0 : 1);
