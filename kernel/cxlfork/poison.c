@@ -81,7 +81,7 @@ static void cxlfork_lose_again(struct work_struct *work)
 	struct cxlfork_pool *pool = container_of(to_delayed_work(work), struct cxlfork_pool,
 						 lose);
 	struct cxlfork_bad_page *bad;
-	bool busy = false, own;
+	bool busy = false, own = false;
 
 	/* None leaves the list before this work is cancelled. */
 	spin_lock(&cxlfork_bad_lock);

@@ -43,6 +43,13 @@ int cxlfork_register_pool(struct cxlfork_pool *pool)
 }
 EXPORT_SYMBOL_NS_GPL(cxlfork_register_pool, CXLFORK);
 
+/* Nobody uses it any more, and nobody can. */
+static void cxlfork_unregistered(struct cxlfork_pool *pool)
+{
+	cxlfork_templates_drop(pool);
+	static_branch_dec(&cxlfork_key);
+}
+
 /**
  * cxlfork_unregister_pool - end the use of a pool
  * @pool:	registered pool
@@ -69,8 +76,7 @@ void cxlfork_unregister_pool(struct cxlfork_pool *pool)
 			cxlfork_pool_evacuate(pool);
 		while (!wait_for_completion_timeout(&pool->idle, HZ));
 	}
-	cxlfork_templates_drop(pool);
-	static_branch_dec(&cxlfork_key);
+	cxlfork_unregistered(pool);
 }
 EXPORT_SYMBOL_NS_GPL(cxlfork_unregister_pool, CXLFORK);
 
@@ -97,8 +103,7 @@ int cxlfork_unregister_idle_pool(struct cxlfork_pool *pool)
 	mutex_unlock(&cxlfork_pool_lock);
 	if (ret)
 		return ret;
-	cxlfork_templates_drop(pool);
-	static_branch_dec(&cxlfork_key);
+	cxlfork_unregistered(pool);
 	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(cxlfork_unregister_idle_pool, CXLFORK);
